@@ -43,13 +43,10 @@ class ActionModule(EnvironmentStep):
     #: A job touches only containers that carry the environment's own labels.
     JUDGES: ClassVar = False
 
-    def refuses_swarm(self, given: Mapping[str, Any]) -> str:
-        """A command runs in a container, and that is on whichever node has the task."""
-        return (
-            ""
-            if given["job"] in ("list", "logs", "restart")
-            else "type docker exec on the node that aiia.bulkhead.services names"
-        )
+    NOT_ON_SWARM: ClassVar = ""
+
+    #: Of a stack: the host on which a command runs, and the container of a task there.
+    place: tuple[str, str] | None = None
 
     def only_reads(self, given: Mapping[str, Any]) -> bool:
         """List and logs only read, and a shell without a command only prints a line to run."""
@@ -65,9 +62,11 @@ class ActionModule(EnvironmentStep):
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         if self.nodes is not None:
-            from ..plugin_utils.jobs.stack import service_job  # only here: one machine does without
+            from ..plugin_utils.jobs import stack  # only here: one machine does without
 
-            return service_job(self, job, release, services)
+            if job in ("list", "logs", "restart"):
+                return stack.service_job(self, job, release, services)
+            self.place = stack.task_of(self, services[0])
         sent = self._sent() if command else {}
         if job == "manage" and "input" not in sent and jobs.needs_terminal(command[len(services[0].manage) :]):
             container = f"{services[0].container}-1" if services[0].replicas > 1 else services[0].container
@@ -168,8 +167,7 @@ class ActionModule(EnvironmentStep):
     ) -> dict[str, Any]:
         known = {service.name: service.as_dict() for service in machine_services(release)}
         values = self.declaration.values
-        return self.module(
-            "service",
+        return self._module(
             {
                 "job": "list" if job == "shell" and not command else job,
                 "project": naming.project_name(self.declaration.prefix),
@@ -183,6 +181,12 @@ class ActionModule(EnvironmentStep):
                 **more,
             },
         )
+
+    def _module(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if self.place is None or self.nodes is None:
+            return self.module("service", arguments)
+        self.session.steps.append("service")
+        return self.nodes.call(self.place[0], "service", {**self.common(), **arguments, "swarm": True})
 
     def _show(self, answer: Mapping[str, Any], job: str) -> None:
         shown = []
@@ -208,7 +212,10 @@ class ActionModule(EnvironmentStep):
     def _line(self, container: str, inside: Sequence[str]) -> str:
         usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
         host = self.declaration.values["bulkhead_docker_host"]
-        return jobs.terminal_command(container, host, usual, self.task_vars, inside)
+        if self.place is None or self.nodes is None:
+            return jobs.terminal_command(container, host, usual, self.task_vars, inside)
+        there, task = self.place
+        return jobs.terminal_command(task[:12], host, usual, self.nodes.variables(there), inside)
 
 
 def _packed(sent: Mapping[str, Any]) -> str:

@@ -44,6 +44,7 @@ options:
   timeout: {type: int, default: 300, description: How many seconds to wait for a restarted container to become healthy.}
   readiness_delay:
     {type: int, default: 5, description: How many seconds a restarted container without a health check must run.}
+  swarm: {type: bool, default: false, description: Whether the containers are tasks of a stack on this node.}
 """
 
 EXAMPLES = r"""
@@ -94,7 +95,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     params, job = module.params, module.params["job"]
     engine = Engine(module, params["docker_host"], params["project"], params["directory"])
     wanted = [Service.from_dict(service) for service in params["services"]]
-    services = Services(engine, params["prefix"], wanted, params["secret_names"])
+    services = Services(engine, params["prefix"], wanted, params["secret_names"], params["swarm"])
     if job == "list":
         return {"changed": False, "services": services.listing()}
     if job == "logs":
@@ -128,6 +129,7 @@ def main() -> None:
             "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "timeout": {"type": "int", "default": 300},
             "readiness_delay": {"type": "int", "default": 5},
+            "swarm": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

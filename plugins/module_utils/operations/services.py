@@ -17,7 +17,7 @@ from ..core.masking import mask, texts_to_hide
 from ..core.steps import Step
 from ..docker.containers import condition, is_own, is_running, labels_of, name_of
 from ..docker.engine import Engine, EngineError
-from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE
+from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, STACK, SWARM_SERVICE
 from ..docker.readiness import Readiness, pauses
 from ..release.service import Service
 
@@ -26,21 +26,37 @@ _MOST = 256 * 1024
 
 
 class Services:
-    """The services of one environment. Nothing without its exact labels is touched or shown."""
+    """The services of one environment. Nothing without its exact labels is touched or shown.
 
-    def __init__(self, engine: Engine, prefix: str, services: list[Service], secrets: list[str]) -> None:
+    Where it is a stack of a ``swarm``, its containers are those of tasks on this node.
+    """
+
+    def __init__(
+        self, engine: Engine, prefix: str, services: list[Service], secrets: list[str], swarm: bool = False
+    ) -> None:
         self.engine = engine
         self.prefix = prefix
         self.services = services
-        self.containers = [
+        self._swarm = swarm
+        self.containers = self._found()
+        self._hidden = texts_to_hide(_secrets(self.containers, secrets))
+
+    def _found(self) -> list[dict[str, Any]]:
+        engine, prefix = self.engine, self.prefix
+        if self._swarm:
+            return engine.containers("%s=%s" % (PREFIX, prefix), "%s=%s" % (STACK, engine.project))
+        return [
             container
             for container in engine.containers("%s=%s" % (PROJECT, engine.project), "%s=%s" % (PREFIX, prefix))
             if is_own(container, prefix, engine.directory)
         ]
-        self._hidden = texts_to_hide(_secrets(self.containers, secrets))
 
     def of(self, service: Service) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
+        if self._swarm:
+            name = "%s_%s" % (self.engine.project, service.key)
+            tasks = [container for container in self.containers if labels_of(container).get(SWARM_SERVICE) == name]
+            return [container for container in tasks if is_running(container)]
         return [
             container
             for container in self.containers

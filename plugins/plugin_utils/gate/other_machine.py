@@ -140,7 +140,7 @@ def _is_harmless(name: str, value: Any) -> bool:
     return not str(value).startswith("-") and name in _WHERE.split()
 
 
-def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any], ours: bool) -> PlayContext:
+def _play_context(action: ActionBase, task: Task, variables: Mapping[str, Any], ours: bool = False) -> PlayContext:
     """What connection plugins read besides their options.
 
     Passwords that were typed for this run (``-k``, ``-K``) are for our own machines alone.

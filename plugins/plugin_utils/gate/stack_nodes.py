@@ -10,7 +10,7 @@ Ansible would, with what the environment's own group says of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -73,15 +73,23 @@ class StackNodes:
             f"Nothing was changed, and what runs goes on. Start the missing managers, then run this again{reasons}"
         )
 
-    def host_of(self, label: str) -> str:
-        """The host whose node has a label; each host is asked once until it is found. Empty where none has it."""
-        look = self.call(self.manager, "stack_info", self._asking())["look"]
-        labelled = {node["id"] for node in look["nodes"] if label and node["labels"].get(label) == "true"}
-        for host in self.declaration.hosts if labelled else ():
+    def look(self) -> dict[str, Any]:
+        """The swarm as the chosen manager sees it now. Raises AnsibleActionFail where it says nothing."""
+        answer = self.call(self.manager, "stack_info", self._asking())
+        if answer.get("failed") or answer["look"]["refused"]:
+            why = answer.get("msg") or answer["look"]["refused"]
+            raise AnsibleActionFail(f"{self.declaration.prefix}: {self.manager} says nothing of the swarm: {why}")
+        found: dict[str, Any] = answer["look"]
+        return found
+
+    def host_of(self, identities: Collection[str]) -> tuple[str, str]:
+        """The first host that is one of these nodes, and the id of that node; empty where none is."""
+        for host in self.declaration.hosts if identities else ():
             with suppress(AnsibleError):
-                if (self.call(host, "stack_info", self._asking()).get("look") or {}).get("node") in labelled:
-                    return host
-        return ""
+                node = str((self.call(host, "stack_info", self._asking()).get("look") or {}).get("node") or "")
+                if node in identities:
+                    return host, node
+        return "", ""
 
     def others(self) -> list[str]:
         """All hosts but the manager that was chosen."""
@@ -96,15 +104,15 @@ class StackNodes:
         given = dict(arguments)
         if name not in READ_ONLY:
             given["permit"] = permit(name, given["prefix"], given["token"])
-        return in_words(name, module_elsewhere(self._action, self._variables(host), (), name, given, ours=True))
+        return in_words(name, module_elsewhere(self._action, self.variables(host), (), name, given, ours=True))
 
     def _asking(self) -> dict[str, Any]:
         values = self.declaration.values
         engine = {name: values[f"bulkhead_{name}"] for name in ("docker_host", "state_directory")}
         return {"prefix": self.declaration.prefix, **engine}
 
-    def _variables(self, host: str) -> dict[str, Any]:
-        """How another node is reached, as the inventory alone says."""
+    def variables(self, host: str) -> dict[str, Any]:
+        """How a node is reached, as the inventory alone says."""
         inventory, templates = self._gate.inventory, self._gate.renderer.templates
         written = inventory.host_variables(host, opened=True)
         opened = {name: seal(value, True, name) for name, value in written.items()}

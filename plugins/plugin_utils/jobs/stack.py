@@ -186,7 +186,8 @@ def on_data_node(step: EnvironmentStep, release: Release, name: str, arguments: 
     """Call a module on the node that has the volumes of a stack. Raises AnsibleActionFail where no node has them."""
     assert step.nodes is not None
     label = data_label(release, step.declaration.prefix)
-    host = step.nodes.host_of(label)
+    nodes = step.nodes.look()["nodes"] if label else ()
+    host, _node = step.nodes.host_of({node["id"] for node in nodes if node["labels"].get(label) == "true"})
     if not host:
         raise AnsibleActionFail(
             f"{step.declaration.prefix}: no node that can be reached has its volumes "
@@ -231,6 +232,30 @@ def destroy(step: EnvironmentStep) -> dict[str, Any]:
     step.session.notes.append(Note("kept: the volumes of its nodes, and backups"))
     step.live.ending.conclude(step.session, "destroy", answer["steps"], gone=True)
     return answer
+
+
+def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
+    """A host on which a task of a service runs, and the id of its container.
+
+    Raises AnsibleActionFail where no task runs on a node that can be reached.
+    """
+    assert step.nodes is not None
+    prefix = step.declaration.prefix
+    look = step.nodes.look()
+    name = naming.swarm_service_name(prefix, service.key)
+    services = {one["id"] for one in look["services"] if one["name"] == name}
+    found = {
+        task["node"]: str(task["container"])
+        for task in look["tasks"]
+        if task["service"] in services and task["state"] == task["desired"] == "running"
+    }
+    host, node = step.nodes.host_of(found)
+    if not host:
+        raise AnsibleActionFail(
+            f"{prefix}: service {service.name} has no running task on a node that can be reached. Deploy first, or see "
+            "aiia.bulkhead.services"
+        )
+    return host, found[node]
 
 
 def service_job(step: EnvironmentStep, job: str, release: Release, services: Sequence[StackService]) -> dict[str, Any]:

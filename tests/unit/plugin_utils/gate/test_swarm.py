@@ -110,7 +110,10 @@ def test_what_a_user_adds_is_judged_as_a_stack(tmp_path: Path) -> None:
 WORKS = {"plan", "report", "new", "adopt", "secrets", "provision", "edge", "swarm"}
 
 #: Those that a manager of the swarm is asked for.
-ASK = {"deploy", "destroy", "logs", "releases", "restart", "rollback", "services", "verify"}
+ASK = {
+    "backup", "backups", "deploy", "destroy", "logs", "manage", "releases", "restart", "rollback", "services", "shell",
+    "verify",
+}  # fmt: skip
 
 #: Those that look at many machines, and have a line for it.
 LINE = {"status", "doctor"}
