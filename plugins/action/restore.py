@@ -19,7 +19,7 @@ from ..plugin_utils.isolation.wording import number
 from ..plugin_utils.jobs import backup
 from ..plugin_utils.jobs.restore import Intention, another, reader, refusals, refusals_before, staying
 from ..plugin_utils.jobs.restore_scripts import read_scripts
-from ..plugin_utils.release.render import secret_values
+from ..plugin_utils.release.render import Release, secret_values
 from ..plugin_utils.secrets.editing import SecretsProblem
 from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
@@ -30,7 +30,7 @@ class ActionModule(EnvironmentStep):
     #: A restore touches only the environment's own containers, and is needed most when something is wrong.
     JUDGES = False
 
-    NOT_ON_SWARM = "a backup is restored into it by hand on the node with its volumes (docs/swarm.md)"
+    NOT_ON_SWARM = ""
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Restore, or refuse with every reason at once and nothing changed."""
@@ -76,7 +76,7 @@ class ActionModule(EnvironmentStep):
             "identity": identity,
         }
         hidden = [*secret_values(release), *texts_to_hide([identity])]
-        looked: dict[str, Any] = mask(self.module("restore", {**call, "look": True}), hidden)
+        looked: dict[str, Any] = mask(self._called(release, {**call, "look": True}), hidden)
         if looked.get("failed"):
             return {**looked, "msg": f"{looked['msg']}{another(values['bulkhead_restore'], origin)}"}
         manifest = looked["manifest"]
@@ -91,9 +91,13 @@ class ActionModule(EnvironmentStep):
         call.update(wanted=manifest["path"], look=False, foreign=foreign, **scripts)
         call["files"] = intention.files != "leave"
         call["backup_first"] = values["bulkhead_backup_before_restore"]
-        answer: dict[str, Any] = mask(self.module("restore", call), hidden)
+        answer: dict[str, Any] = mask(self._called(release, call), hidden)
         if answer.get("failed"):
             return answer
+        if self.nodes is not None:
+            from ..plugin_utils.jobs.stack import forget_prepared
+
+            answer["restored"]["notes"] += forget_prepared(self)
         done = answer["restored"]
         done["notes"] += map(sentence, stay)
         Display().display(_told(prefix, manifest, done))
@@ -102,6 +106,14 @@ class ActionModule(EnvironmentStep):
         steps = as_dicts([restore._replace(detail=f"{made}; {_files_told(done)}"), *kept, *removed])
         self.live.ending.conclude(self.session, "restore", steps)
         return {"changed": True, "manifest": manifest, "restored": done, "steps": steps}
+
+    def _called(self, release: Release, given: Mapping[str, Any]) -> dict[str, Any]:
+        if self.nodes is None:
+            return self.module("restore", given)
+        from ..plugin_utils.jobs.stack import on_data_node  # only here: one machine does without
+
+        self.session.steps.append("restore")
+        return on_data_node(self, release, "restore", given)
 
     @staticmethod
     def _refuse(reasons: list[str]) -> None:

@@ -27,7 +27,7 @@ options:
   job:
     type: str
     required: true
-    choices: [images, fetch, foresee, apply, rollback, restart, destroy]
+    choices: [images, fetch, foresee, apply, rollback, restart, forget, destroy]
     description: What to do.
   given: {type: str, default: "", description: What the job needs. Filled in by the action.}
 """

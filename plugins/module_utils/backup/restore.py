@@ -15,7 +15,7 @@ from typing import Any
 from ..core.errors import Failure, last_lines
 from ..core.layout import DATABASE
 from ..docker.engine import Engine, EngineError
-from ..state.deployed import forget_prepared
+from ..state.deployed import PREPARE_AGAIN, forget_prepared
 from . import recovery
 from .create import RESERVE, Backups
 from .database_swap import DatabaseSwap, swap_all, swap_all_back, swaps_by_server
@@ -25,12 +25,6 @@ from .manifest import complete_backups, read_manifest, sealed_backups
 from .postgresql import PostgreSQLServer
 from .sources import default_directory, files_of, home_of, server_of
 from .staged_database import StagedDatabase, stamp_now
-
-#: The note after a restore, for services that are prepared before they serve (their schema, for example).
-PREPARE_AGAIN = (
-    "deploy now: the restored data may have an older schema. The deployment prepares %s again (runs its migrations), "
-    "even if the image is the same"
-)
 
 
 def find_backup(wanted: str, directory: str, prefix: str, identity: Identity | None = None) -> dict[str, Any]:

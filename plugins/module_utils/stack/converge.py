@@ -113,17 +113,16 @@ class StackConverger:
         specs = {key: service["spec"] for key, service in self.rollout.services().items()}
         again = returning or (self.releases.current if self.current.get("digest") == self.wanted["digest"] else "")
         if again:
-            self.releases.bring(again, specs)
+            self.releases.bring(again, specs, prepared)
             return again
         name = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), str(self.wanted["digest"])[:8])
         manifest = {key: self.wanted[key] for key in _KEPT}
         manifest.update(
             text=self.wanted["kept_text"],
-            prepared=dict(prepared),
             follows=self.releases.current,
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
-        self.releases.keep(name, manifest, self.wanted["labels"], specs)
+        self.releases.keep(name, manifest, self.wanted["labels"], specs, prepared)
         return name
 
     def remove_unneeded(self) -> list[Step]:

@@ -16,6 +16,7 @@ from ..core.steps import Step, as_dicts
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import STACK
 from ..release.copied import read_source
+from ..state.deployed import PREPARE_AGAIN
 from ..state.home import Home
 from ..swarm.api import SwarmApi
 from .converge import StackConverger, settings_file
@@ -103,7 +104,8 @@ def restart(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any])
             _restart(rollout, key, float(given["wait_timeout"]))
         kept = KeptReleases(api, params["prefix"])
         if kept.current:
-            kept.bring(kept.current, {key: service["spec"] for key, service in rollout.services().items()})
+            prepared = kept.manifest(kept.current)["prepared"]
+            kept.bring(kept.current, {key: one["spec"] for key, one in rollout.services().items()}, prepared)
     return {"changed": bool(steps), "steps": as_dicts(steps)}
 
 
@@ -117,6 +119,17 @@ def _restart(rollout: StackRollout, key: str, limit: float) -> None:
     spec["TaskTemplate"]["ForceUpdate"] = int(spec["TaskTemplate"].get("ForceUpdate") or 0) + 1
     rollout.api.update_service(found["ID"], int(found["Version"]["Index"]), spec)
     rollout.wait(before, [key], limit)
+
+
+def forget(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the next deployment prepare all services again: their data was restored. Returns what to say of it."""
+    kept = KeptReleases(SwarmApi(engine.docker_host), params["prefix"])
+    manifest = kept.manifest(kept.current)
+    forgotten = sorted(manifest.get("prepared") or ())
+    if forgotten and not _check(engine):
+        kept.bring(kept.current, manifest["specs"], {})
+    notes = [PREPARE_AGAIN % " and ".join(forgotten)] if forgotten else []
+    return {"changed": False, "steps": [], "notes": notes}
 
 
 def destroy(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,5 +182,6 @@ JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[st
     "apply": apply,
     "rollback": rollback,
     "restart": restart,
+    "forget": forget,
     "destroy": destroy,
 }

@@ -24,8 +24,9 @@ from ..swarm.api import SwarmApi
 #: On the config of a release: when it came into force. The last one is in force.
 IN_FORCE = "io.bulkhead.in-force"
 
-#: On the same config: what each service was after the last deployment, so that changes by hand are seen.
-SPECS = "io.bulkhead.specs"
+#: On the same config: what each service was after the last deployment, so that changes by hand are seen, and what each
+#: was prepared for, which a restore forgets.
+SPECS, PREPARED = "io.bulkhead.specs", "io.bulkhead.prepared"
 
 #: The longest name of a config, and the most that one may hold.
 _LONGEST = 64
@@ -60,8 +61,9 @@ class KeptReleases:
         if name not in self._manifests:
             try:
                 text = base64.b64decode(self._configs[name]["Spec"].get("Data") or "")
-                specs = json.loads(_labels(self._configs[name]).get(SPECS) or "{}")
-                self._manifests[name] = dict(json.loads(text), specs=specs)
+                labels = _labels(self._configs[name])
+                specs, prepared = (json.loads(labels.get(label) or "{}") for label in (SPECS, PREPARED))
+                self._manifests[name] = dict(json.loads(text), specs=specs, prepared=prepared)
             except ValueError as error:
                 raise Failure(
                     "the config %s of the swarm, which keeps the release %s, cannot be read: %s. Remove it "
@@ -90,22 +92,30 @@ class KeptReleases:
             raise Failure("there is no release %s (bulkhead_release); kept releases: %s" % (wanted, shown))
         return wanted
 
-    def keep(self, name: str, manifest: Mapping[str, Any], labels: Mapping[str, str], specs: Mapping[str, str]) -> None:
-        """Keep a release, which is in force from now on. ``specs`` are digests of its services by their keys."""
+    def keep(
+        self,
+        name: str,
+        manifest: Mapping[str, Any],
+        labels: Mapping[str, str],
+        specs: Mapping[str, str],
+        prepared: Mapping[str, str],
+    ) -> None:
+        """Keep a release, which is in force from now on. ``specs`` are digests of its services by their keys,
+        ``prepared`` says what they were prepared for."""
         content = json.dumps(dict(manifest, release=name), sort_keys=True).encode()
         if len(content) > _MOST:
             raise Failure(
                 "the release %s has %d KiB, and a swarm keeps no config of more than %d: it is in force, and cannot be "
                 "returned to. Make bulkhead_env or the stack's files smaller" % (name, len(content) >> 10, _MOST >> 10)
             )
-        own = {**labels, RELEASE: name, IN_FORCE: _stamp(), SPECS: json.dumps(dict(specs))}
+        own = {**labels, RELEASE: name, **_changing(specs, prepared)}
         self._api.make_config(config_name(self._prefix, name), own, content)
         self.read()
 
-    def bring(self, name: str, specs: Mapping[str, str]) -> None:
-        """Note that a kept release is in force again, or that its services are now as ``specs``."""
+    def bring(self, name: str, specs: Mapping[str, str], prepared: Mapping[str, str]) -> None:
+        """Note that a kept release is in force again, or that its services are now others, or prepared otherwise."""
         config = self._configs[name]
-        labels = {**_labels(config), IN_FORCE: _stamp(), SPECS: json.dumps(dict(specs))}
+        labels = {**_labels(config), **_changing(specs, prepared)}
         spec = {**config["Spec"], "Labels": labels}
         self._api.label_config(config["ID"], int(config["Version"]["Index"]), spec)
         self.read()
@@ -144,5 +154,6 @@ def _labels(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(config["Spec"].get("Labels") or {})
 
 
-def _stamp() -> str:
-    return "%.6f" % time.time()
+def _changing(specs: Mapping[str, str], prepared: Mapping[str, str]) -> dict[str, str]:
+    """The labels that change while a release is kept."""
+    return {IN_FORCE: "%.6f" % time.time(), SPECS: json.dumps(dict(specs)), PREPARED: json.dumps(dict(prepared))}

@@ -17,6 +17,12 @@ from .home import Home
 #: The directory that a state describes.
 _DIRECTORY = "directory"
 
+#: The note after a restore, for services that are prepared before they serve (their schema, for example).
+PREPARE_AGAIN = (
+    "deploy now: the restored data may have an older schema. The deployment prepares %s again (runs its migrations), "
+    "even if the image is the same"
+)
+
 
 def read_json(tree: Tree, path: str) -> dict[str, Any]:
     """A mapping that is kept as JSON; empty where there is none."""

@@ -196,6 +196,18 @@ def on_data_node(step: EnvironmentStep, release: Release, name: str, arguments: 
     return step.nodes.call(host, name, {**step.common(), **arguments})
 
 
+def forget_prepared(step: EnvironmentStep) -> list[str]:
+    """Have the next deployment prepare again what was prepared for the data before. Returns what a person has to do."""
+    answer = _stack(step, "forget", {})
+    if answer.get("failed"):
+        raise AnsibleActionFail(
+            f"{step.declaration.prefix}: the backup is restored, and the next deployment does not know that it has to "
+            f"prepare the data again: {answer.get('msg')}"
+        )
+    notes: list[str] = answer["notes"]
+    return notes
+
+
 def roll_back(step: EnvironmentStep, target: Mapping[str, Any]) -> dict[str, Any]:
     """Bring a kept release into force again."""
     name = str(target["release"])

@@ -51,7 +51,7 @@ def releases(monkeypatch: pytest.MonkeyPatch) -> KeptReleases:
     api.make_config("app_prod_nginx_1", LABELS, b"")
     found = KeptReleases(api, "app_prod")  # type: ignore[arg-type]
     for name, before in (("r1", ""), ("r2", "r1"), ("r3", "r2")):
-        found.keep(name, {"follows": before, "configs": [f"c-{name}"]}, LABELS, {"web": name})
+        found.keep(name, {"follows": before, "configs": [f"c-{name}"]}, LABELS, {"web": name}, {"web": "image"})
     return found
 
 
@@ -63,8 +63,9 @@ def test_the_last_one_is_in_force(releases: KeptReleases) -> None:
 
 def test_one_that_is_in_force_again(releases: KeptReleases) -> None:
     assert releases.resolve("previous") == "r2"
-    releases.bring("r1", {"web": "now"})
+    releases.bring("r1", {"web": "now"}, {})
     assert releases.current == "r1" and releases.manifest("r1")["specs"] == {"web": "now"}
+    assert releases.manifest("r1")["prepared"] == {} and releases.manifest("r2")["prepared"] == {"web": "image"}
     with pytest.raises(Failure, match="no release before r1 to return to; kept releases: r3, r2, r1"):
         releases.resolve("previous")
     with pytest.raises(Failure, match="there is no release r9"):
@@ -74,14 +75,14 @@ def test_one_that_is_in_force_again(releases: KeptReleases) -> None:
 def test_which_ones_go(releases: KeptReleases) -> None:
     """The one in force and those before it stay first."""
     assert releases.surplus(2) == ["r1"]
-    releases.bring("r1", {})
+    releases.bring("r1", {}, {})
     assert releases.surplus(2) == ["r2"]
     assert releases.files(["r1", "r3"]) == {"c-r1", "c-r3"}
 
 
 def test_one_that_is_too_large(releases: KeptReleases) -> None:
     with pytest.raises(Failure, match="keeps no config of more than 1000"):
-        releases.keep("r4", {"settings": "x" * 1_100_000}, LABELS, {})
+        releases.keep("r4", {"settings": "x" * 1_100_000}, LABELS, {}, {})
     assert releases.current == "r3"
 
 

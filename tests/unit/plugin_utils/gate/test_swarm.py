@@ -111,9 +111,20 @@ WORKS = {"plan", "report", "new", "adopt", "secrets", "provision", "edge", "swar
 
 #: Those that a manager of the swarm is asked for.
 ASK = {
-    "backup", "backups", "deploy", "destroy", "logs", "manage", "releases", "restart", "rollback", "services", "shell",
+    "backup",
+    "backups",
+    "deploy",
+    "destroy",
+    "logs",
+    "manage",
+    "releases",
+    "restart",
+    "restore",
+    "rollback",
+    "services",
+    "shell",
     "verify",
-}  # fmt: skip
+}
 
 #: Those that look at many machines, and have a line for it.
 LINE = {"status", "doctor"}
