@@ -108,9 +108,11 @@ def test_sent_to_its_registry(engine: Engine) -> None:
     Handler.says = (200, b'{"status":"Preparing"}\n' + json.dumps(done).encode() + b"\n")
     image = parse("registry.example.com:5000/shop/app:1")
     assert Registries(engine).push(image) == DIGEST
-    assert Handler.asked == ("/v1.44/images/registry.example.com%3A5000/shop/app/push?tag=1", {})
+    path, login = Handler.asked
+    assert path == "/v1.44/images/registry.example.com%3A5000/shop/app/push?tag=1" and login == {}
     assert Registries(engine, "me", "secret").push(image) == DIGEST
-    assert Handler.asked[1]["username"] == "me"
+    _path, login = Handler.asked
+    assert login["username"] == "me"
 
 
 def test_not_sent_to_its_registry(engine: Engine) -> None:

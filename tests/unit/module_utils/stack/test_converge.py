@@ -155,7 +155,7 @@ ENV = [DesiredFile(".env", b"A=1\n", 0o600, True)]
 
 
 def converger(swarm: FakeSwarm, given: dict[str, Any], login: tuple[str, str, str] = ("", "", "")) -> StackConverger:
-    return StackConverger(FakeEngine(swarm), swarm, given, login)  # type: ignore[arg-type]
+    return StackConverger(FakeEngine(swarm), swarm, given, login)
 
 
 def release(swarm: FakeSwarm, given: dict[str, Any], **more: Any) -> str:
@@ -201,7 +201,7 @@ def test_what_the_engine_rolls_back_is_an_error() -> None:
 def test_a_first_release_that_the_engine_refuses() -> None:
     swarm = FakeSwarm()
     first = converger(swarm, wanted("d1", {"web": "1"}))
-    first.rollout.engine.refuses = "services.web.x is not allowed"  # type: ignore[attr-defined]
+    first.rollout.engine.refuses = "services.web.x is not allowed"
     with pytest.raises(EngineError, match="refused the stack app_prod") as caught:
         first.apply(ENV)
     assert caught.value.detail == "services.web.x is not allowed" and swarm.stack == {}

@@ -49,7 +49,7 @@ def releases(monkeypatch: pytest.MonkeyPatch) -> KeptReleases:
     api = FakeConfigs()
     api.make_config("app_staging_r1", {"io.bulkhead.prefix": "app_staging", "io.bulkhead.release": "r1"}, b"")
     api.make_config("app_prod_nginx_1", LABELS, b"")
-    found = KeptReleases(api, "app_prod")  # type: ignore[arg-type]
+    found = KeptReleases(api, "app_prod")
     for name, before in (("r1", ""), ("r2", "r1"), ("r3", "r2")):
         found.keep(name, {"follows": before, "configs": [f"c-{name}"]}, LABELS, {"web": name}, {"web": "image"})
     return found
