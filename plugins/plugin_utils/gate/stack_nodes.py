@@ -25,6 +25,7 @@ from .kept import keep, kept
 from .machine_calls import call_module, in_words
 from .other_machine import module_elsewhere
 from .plan import Gate
+from .sending import send_by_stdin
 
 
 class StackNodes:
@@ -50,6 +51,7 @@ class StackNodes:
 
         Raises AnsibleActionFail where there is none.
         """
+        send_by_stdin(self._action, self._task_vars)
         name = f"manager-{self.declaration.prefix}"
         self.manager = str(kept(name) or "")
         if self.manager:

@@ -93,7 +93,7 @@ def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
             continue
         if answer.get("failed"):
             faults[host] = str(answer.get("msg") or "the module ended without an answer")
-        yield from ({**one, "target": f"{one['target']} on {host}"} for one in answer.get("steps") or ())
+        yield from ({**one, "detail": f"{one['detail']} on {host}"} for one in answer.get("steps") or ())
     if faults:
         raise AnsibleActionFail(
             f"{listing(faults)} cannot fetch the images of {step.declaration.prefix}, so no task of it could "

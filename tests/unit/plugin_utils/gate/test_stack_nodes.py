@@ -43,7 +43,9 @@ class Nodes(StackNodes):
     def __init__(self, answer: Callable[[str, str], dict[str, Any] | None], own: str = "h1") -> None:
         # What is kept of a run is kept by the environment's name.
         declaration = Declaration("production", HOSTS, {**VALUES, "bulkhead_prefix": f"p{uuid.uuid4().hex}"}, {}, {})
-        super().__init__(None, {"inventory_hostname": own}, cast(Any, None), declaration)
+        connection = SimpleNamespace(has_option=lambda _name: False)
+        task_vars = {"inventory_hostname": own, "hostvars": {own: {}}}
+        super().__init__(SimpleNamespace(_connection=connection), task_vars, cast(Any, None), declaration)
         self.answer = answer
         self.asked: list[tuple[str, str]] = []
 
