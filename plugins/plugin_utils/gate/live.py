@@ -110,6 +110,10 @@ class LiveGate:
         """What stands in the way on the machine."""
         return preflight(self.environment, self.around.read, session.observation)
 
+    def standing(self, observation: Mapping[str, Any]) -> list[Finding]:
+        """What stands in the way of a release, whichever was in force before."""
+        return standing(self.environment, self.around.read, observation)
+
     def _apply_plan(self, session: Session) -> None:
         """Note the plan that this run applies, and refuse one that is older than what was deployed since."""
         approval = read_proof().approved.get(self.declaration.group)
@@ -136,7 +140,7 @@ class LiveGate:
         fleet = Fleet((self.environment, *self.around.neighbours))
         shared = [finding for finding in judge(fleet) if len(finding.environments) > 1]
         on_paper = [finding for finding in shared if session.prefix in finding.environments]
-        on_machine = standing(self.environment, self.around.read, session.observation)
+        on_machine = self.standing(session.observation)
         findings = self._accepted([*on_paper, *on_machine])
         self._refuse(findings, "the release cannot return beside the environments of today, and nothing was changed")
 

@@ -36,16 +36,17 @@ class StackGate(LiveGate):
 
     def judged(self, session: Session) -> list[Finding]:
         """What stands in the way on the swarm."""
-        return self._standing(session.observation)
+        return self.standing(session.observation)
 
     def verify(self) -> tuple[dict[str, Any], list[Finding]]:
         """Look at the swarm and its nodes once more, and judge them."""
         session = begun(self.declaration.prefix)
         after = self.machine.observe()
-        findings = [*self._standing(after), *unwell(self.environment, after)]
+        findings = [*self.standing(after), *unwell(self.environment, after)]
         answer = {"observation": after, "drift": [], "probed": {}}
         return answer, self._accepted(findings, complete=session is None)
 
-    def _standing(self, observation: Mapping[str, Any]) -> list[Finding]:
+    def standing(self, observation: Mapping[str, Any]) -> list[Finding]:
+        """What stands in the way on the swarm, whichever release was in force before."""
         machines = {host: node.machine for host, node in self.declaration.nodes.items()}
         return stack_findings(self.environment, self.around.read, observation, machines)
