@@ -11,7 +11,6 @@ and networks without encryption.
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -24,12 +23,21 @@ import yaml
 from certificate import self_signed
 from container_registry import USER, ContainerRegistry
 from steady_client import ask
-from support import IMAGE, SERVER, Place, Run, Site, health_check
-from swarm_servers import SwarmServers
+from support import Place, Run, Site, docker, health_check
+from swarm_servers import SwarmServer, SwarmServers
 
 NGINX, REDIS = "bulkhead-demo/nginx:1.26", "bulkhead-demo/redis:8"
 DOMAIN = "shop.example.com"
 HTTP, HTTPS = 8080, 8443
+
+#: What its application runs, and how it is asked whether it does.
+SERVE = "echo serving; exec /bin/busybox httpd -f -p 8000 -h /www"
+SHELL = ("/bin/busybox", "sh", "-c")
+FETCH = ("/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8000/")
+REPOSITORY = "/srv/repository/shop"
+
+#: Where Docker's client has its builder: on the servers, and where this machine may have it.
+BUILDX = tuple(f"/usr/{folder}/docker/cli-plugins/docker-buildx" for folder in ("libexec", "local/lib", "lib"))
 
 #: Names instead of virtual addresses, and an update that is watched for less than a person would wait.
 _DEPLOY = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
@@ -47,31 +55,48 @@ class StackSite(Site):
         (self.inventory / "hosts.yml").write_text(yaml.safe_dump({"stack": {"hosts": hosts}}))
 
 
+def give_repository(server: SwarmServer) -> None:
+    """A repository with the smallest application, and what builds its image, on the server that builds it."""
+    command = json.dumps([*SHELL, SERVE])
+    dockerfile = f"FROM scratch\nCOPY busybox /bin/busybox\nCOPY www /www\nCMD {command}\n"
+    script = (
+        f"mkdir -p {REPOSITORY}/www && cd {REPOSITORY} && cat >Dockerfile && cp /bin/busybox ."
+        " && echo ok >www/index.html && git init --quiet --initial-branch main && git add ."
+        " && git -c user.name=t -c user.email=t@example.com"
+        " commit --quiet --message first"
+    )
+    done = server.run("sh", "-c", script, given=dockerfile)
+    assert done.returncode == 0, done.stderr
+    plugin = next(path for path in map(Path, BUILDX) if path.is_file())
+    server.run("mkdir", "-p", BUILDX[0].rpartition("/")[0])
+    docker("cp", str(plugin), f"{server.container}:{BUILDX[0]}")
+
+
 def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: Path) -> Place:
-    """The environment, its images in the registry, and a registry that all nodes trust."""
-    certificate, key = self_signed([DOMAIN])
-    recipe = f"FROM {IMAGE}\nCMD {json.dumps(['python3', '-u', '-c', SERVER])}\n"
-    built = f"{servers.name}:app"
-    subprocess.run(["docker", "build", "--quiet", "--tag", built, "-"], input=recipe, text=True, check=True)
-    for image, name in ((built, "shop/app:1"), (NGINX, "shop/nginx:1"), (REDIS, "shop/redis:1")):
+    """The environment. Its application is built on the first server, the other images are in the registry."""
+    give_repository(servers[0])
+    for image, name in ((NGINX, "shop/nginx:1"), (REDIS, "shop/redis:1")):
         registry.push(image, name)
     for server in servers:
         folder = f"/etc/docker/certs.d/{registry.address}"
         server.run("sh", "-c", f"mkdir -p {folder} && cat >{folder}/ca.crt", given=registry.certificate)
     site = StackSite(directory, servers.name, host_variables={"ansible_timeout": 5})
     site.servers = servers
+    certificate, key = self_signed([DOMAIN])
     place = site.add(
         "stack",
         "prod",
         engine="swarm",
         swarm="tests",
         registry=f"{registry.address}/shop",
-        image=f"{registry.address}/shop/app:1",
         image_user=USER,
+        source_repository=REPOSITORY,
+        source_branch="main",
+        build_engine="shared",
         domains=[DOMAIN],
         http_port=HTTP,
         https_port=HTTPS,
-        prepare=[],
+        prepare=[["/bin/busybox", "echo", "migrated"]],
         wait_timeout=60,
         env={"SAY": "hello"},
         compose={"networks": {"default": {"driver_opts": {"encrypted": "false"}}}},
@@ -80,7 +105,7 @@ def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: P
             "postgresql": None,
             "django": {
                 "volumes": [],
-                "healthcheck": health_check(20, 2),
+                "healthcheck": {**health_check(20, 2), "test": ["CMD", *FETCH]},
                 "stop_grace_period": "2s",
                 "deploy": {**_DEPLOY, "replicas": 2},
             },

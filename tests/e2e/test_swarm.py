@@ -24,7 +24,7 @@ from observe import ProcessArguments, eventually
 from steady_client import ask
 from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
-from swarm_stack import DOMAIN, HTTPS, play, stack_place, steady_requests
+from swarm_stack import DOMAIN, HTTPS, SHELL, play, stack_place, steady_requests
 
 PLAYBOOK = ROOT / "playbooks/swarm.yml"
 #: A Python whose clock is ten minutes ahead.
@@ -161,6 +161,7 @@ def test_a_stack_is_deployed(group: Group, stack: Place) -> None:
 
     planned = stack.deploy("--check").succeeded()
     assert "create django_prod" in planned.output and services(group, stack) == {}
+    assert "prepare django_prod: /bin/busybox echo migrated" in planned.output
     bystanders = group.tasks("node1")
     password = stack.secrets["bulkhead_secrets"]["REGISTRY_PASSWORD"]
     with ProcessArguments([password]) as arguments:
@@ -195,7 +196,7 @@ def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
         assert "update django_prod" in done.output and "update nginx" not in done.output
         first = running(group, stack, "django_prod")
 
-        stack.variables["bulkhead_services"]["django"]["command"] = ["sh", "-c", "echo the disk is gone; exit 3"]
+        stack.variables["bulkhead_services"]["django"]["command"] = [*SHELL, "echo the disk is gone; exit 3"]
         error = stack.deploy().error
         assert "the engine rolled it back" in error and "the disk is gone" in error
         del stack.variables["bulkhead_services"]["django"]["command"]
@@ -212,6 +213,8 @@ def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
     assert play(stack, "releases").succeeded().output.count("\n* ") == 1
     assert "serving" in play(stack, "logs", "-e", "bulkhead_service=django").succeeded().output
     assert "2 of 2 tasks" in play(stack, "services").succeeded().output
+    said = play(stack, "shell", "-e", "bulkhead_service=django", "-e", "bulkhead_command='/bin/busybox echo $SAY'")
+    assert "$SAY" in said.succeeded().output
     play(stack, "verify").succeeded()
 
 
