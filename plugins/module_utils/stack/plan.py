@@ -39,7 +39,7 @@ def stack_services(project: str, seen: Mapping[str, Any]) -> dict[str, dict[str,
 def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[str, Any]) -> StackPlan:
     """The plan for a release. ``current`` is what was kept of the one in force; empty where there is none."""
     there = stack_services(wanted["project"], seen)
-    drifted = changed_by_hand(there, current)
+    drifted = others_than_left(there, current)
     same = current.get("digest") == wanted["digest"]
     if same and not drifted and not set(wanted["definitions"]) ^ set(there):
         return StackPlan()
@@ -50,7 +50,7 @@ def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[st
         if key not in there:
             steps.append(Step("create", key, "service"))
         elif key in drifted:
-            steps.append(Step("update", key, "service", "it was changed by hand"))
+            steps.append(Step("update", key, "service", "it is not as the last deployment left it"))
         elif (current.get("definitions") or {}).get(key) != digest:
             steps.append(Step("update", key, "service"))
     steps += [Step("remove", key, "service") for key in there if key not in wanted["definitions"]]
@@ -59,7 +59,7 @@ def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[st
     return StackPlan(tuple(steps), prepare, bool(prepare and set(wanted["foundation"]) - set(there)))
 
 
-def changed_by_hand(there: Mapping[str, Mapping[str, Any]], current: Mapping[str, Any]) -> list[str]:
+def others_than_left(there: Mapping[str, Mapping[str, Any]], current: Mapping[str, Any]) -> list[str]:
     """The services that are not as the last deployment left them."""
     left = current.get("specs") or {}
     return [key for key, service in there.items() if key in left and service["spec"] != left[key]]

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.directory import DesiredFile, Tree
@@ -69,13 +69,7 @@ class StackRollout:
             "tasks": [task_of(task) for task in self.api.tasks()],
         }
 
-    def wait(
-        self,
-        before: Mapping[str, Any],
-        keys: Iterable[str],
-        limit: float,
-        told: Callable[[str], object] = lambda line: tell(line),
-    ) -> None:
+    def wait(self, before: Mapping[str, Any], keys: Iterable[str], limit: float) -> None:
         """Wait until the engine is done with these services; ``before`` is the swarm as it was.
 
         Raises StackError, with the last lines of the task to blame, where it goes back, or is not done in time.
@@ -101,7 +95,7 @@ class StackRollout:
                 line = "; ".join("%s: %s" % (self._key(outcome), outcome.why) for outcome in waiting)
                 if line != shown:
                     shown = line
-                    told("waiting: %s" % line)
+                    tell("waiting: %s" % line)
                 if time.monotonic() >= deadline:
                     raise self._failure(waiting, " within %d s (bulkhead_wait_timeout)" % limit)
             time.sleep(_PAUSE)

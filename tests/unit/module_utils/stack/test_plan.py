@@ -66,7 +66,7 @@ def test_what_was_changed_by_hand_is_taken_back() -> None:
     seen = swarm("web")
     seen["services"].append(seen_service("db", spec="spec-2"))
     assert words(plan(wanted(digest="one", configs=[]), seen, in_force(definitions=wanted()["definitions"]))) == [
-        "update db: it was changed by hand"
+        "update db: it is not as the last deployment left it"
     ]
 
 
