@@ -42,8 +42,9 @@ def _service(release: Release, service: StackService) -> Service:
         needs_application=needs_application,
         steady=_is_steady(service, definition, awaited),
         declares=tuple(key for key in ("memswap_limit", "cpu_shares") if definition.get(key) is not None),
-        input=definition["labels"][INPUT],
-        release=definition["labels"][RELEASE],
+        # Services of a stack carry neither.
+        input=definition["labels"].get(INPUT, ""),
+        release=definition["labels"].get(RELEASE, ""),
         **(release.route if service.edge else {}),
         stand_in=service.host + STAND_IN,
         preparing=service.host + PREPARING,
