@@ -134,9 +134,9 @@ def stack(group: Group, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pl
         yield stack_place(group.servers, registry, directory / "site")
 
 
-def services(group: Group, place: Place) -> dict[str, str]:
+def services(group: Group, place: Place, manager: str = "node1") -> dict[str, str]:
     """The ids of the stack's services, by name."""
-    said = group.servers[0].docker(
+    said = group.servers.named(manager).docker(
         "service", "ls", "--filter", f"label=com.docker.stack.namespace={place.prefix}", "--format", "{{.Name}} {{.ID}}"
     )
     return dict(line.split() for line in said.splitlines())
@@ -275,16 +275,19 @@ def test_add_and_drain(group: Group) -> None:
     group.hosts["node3"]["availability"] = "active"
 
 
-def test_a_manager_is_away(group: Group) -> None:
-    """Another one is asked, and the rest becomes as declared."""
+def test_a_manager_is_away(group: Group, stack: Place) -> None:
+    """Another one is asked, and the rest becomes as declared. A stack whose data is there is not started elsewhere."""
     group.servers.named("node1").kill()
     eventually(lambda: group.servers.named("node2").run("docker", "node", "ls").returncode == 0, 60)
     run = group.bring()
     assert "node1 could not be reached and was left as it is; the run went on with the others" in run.error
     eventually(lambda: group.nodes("node2")["node3"]["Spec"]["Availability"] == "active")
+    error = stack.deploy().error
+    assert "data-node" in error and f"node1 has the volumes of {stack.prefix} and is down" in error
+    assert services(group, stack, "node2") == {}
 
 
-def test_the_quorum_is_lost(group: Group) -> None:
+def test_the_quorum_is_lost(group: Group, stack: Place) -> None:
     """Nothing is changed, above all no second swarm begun, and what runs goes on."""
     group.servers.named("node2").kill()
     # Until its managers notice, a swarm has one.
@@ -293,6 +296,8 @@ def test_the_quorum_is_lost(group: Group) -> None:
     error = group.refused()
     assert "the swarm has no quorum: node4 would decide" in error
     assert "(no answer from node1, node2)" in error and "Nothing was changed" in error
+    error = stack.deploy().error
+    assert "no manager of the swarm can be asked" in error and "node4-shop: it cannot decide: " in error
     running = group.servers.named("node4").docker("ps", "--quiet", "--filter", "ancestor=tiny").split()
     assert running
     for name in ("node1", "node2"):
