@@ -15,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -78,8 +77,7 @@ def prepare_pip(venv: Path, home: Path) -> None:
 def released(parent: Path) -> Path:
     """What the archive holds, at a path as ansible-test wants it."""
     target = parent / "ansible_collections/aiia/bulkhead"
-    with tarfile.open(build_archive(copy_collection(parent / "source"), parent)) as archive:
-        archive.extractall(target, filter="data")
+    shutil.unpack_archive(build_archive(copy_collection(parent / "source"), parent), target)
     return target
 
 
