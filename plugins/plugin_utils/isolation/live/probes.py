@@ -28,6 +28,9 @@ _DATA_PORTS = (5432, 6379, 6432)
 #: Stands for the machine as a container sees it: the gateways of its networks, unknown before the deployment.
 MACHINE = "machine"
 
+#: Stands for the addresses at which the machine's front door listens, which the machine knows.
+FRONT_DOOR = "front door"
+
 #: HTTP statuses that mean that a host is not served here.
 _REFUSALS = (400, 403, 421)
 
@@ -126,9 +129,7 @@ def _requests(environment: Environment, others: Iterable[Environment]) -> Iterat
     foreign = [domain for other in others if not (behind and is_routed(other)) for domain in other.domains[:1]]
     wanted = [(domain, "own") for domain in environment.domains[:3]]
     wanted += [(domain, "foreign") for domain in foreign[:5]] + [(_UNKNOWN, "unknown")]
-    bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")
-    # A port published on every address is on [::1] as well, if the machine has IPv6.
-    addresses = (("127.0.0.1", False), ("::1", True)) if bound in ("", "::") else ((bound, False),)
+    addresses = ((FRONT_DOOR, False),) if behind else _published_at(environment)
     for port, tls, standard in ((environment.http_port, False, 80), (environment.https_port, True, 443)):
         if port is None:
             continue
@@ -145,6 +146,13 @@ def _requests(environment: Environment, others: Iterable[Environment]) -> Iterat
                     "host_header": header,
                     "path": "/",
                 }
+
+
+def _published_at(environment: Environment) -> tuple[tuple[str, bool], ...]:
+    """Where an environment's ports are asked, and whether they need not be there."""
+    bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")
+    # A port published on every address is on [::1] as well, if the machine has IPv6.
+    return (("127.0.0.1", False), ("::1", True)) if bound in ("", "::") else ((bound, False),)
 
 
 def own_request(environment: Environment) -> dict[str, Any] | None:
