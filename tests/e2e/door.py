@@ -153,7 +153,7 @@ class Stage:
         """What a client is answered on 443; raises OSError where the connection ends without an answer."""
         plain = socket.create_connection((address, self.settings.https_port), timeout=timeout)
         with plain, self.context.wrap_socket(plain, server_hostname=name) as connection:
-            return answer_of(connection, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            return answer_of(connection, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
     def http(self, request: bytes, address: str = "127.0.0.1") -> str:
         with socket.create_connection((address, self.settings.http_port), timeout=8) as connection:
