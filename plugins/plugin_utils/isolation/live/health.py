@@ -13,7 +13,6 @@ from typing import Any
 from ....module_utils.docker.labels import ONE_OFF, PROJECT, SERVICE
 from ..model import Environment
 
-
 #: What is said of a health check that the service does not declare: a worker's image asks a web server in vain.
 _BY_IMAGE = (
     ", by the HEALTHCHECK of its image: give the service a healthcheck that fits what it does, or "
