@@ -80,7 +80,10 @@ def plan_probes(
         owner = container["labels"].get(PREFIX, "")
         if owner not in bystanders or not container["running"]:
             continue
+        # By its inventory, and as it was deployed: an inventory may be changed and not deployed yet.
+        deployed = observation["registry"].get(owner) or {}
         public = {bystanders[owner].http_port, bystanders[owner].https_port}
+        public |= {deployed.get("http_port"), deployed.get("https_port")}
         for network in container["networks"].values():
             for name in (container["name"], *network["aliases"]):
                 if name not in own_names and not container["id"].startswith(name):
