@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -93,14 +94,18 @@ def passwords(directory: Path, *groups: str) -> list[str]:
     return found
 
 
-def fingerprints(site: Path, group: str) -> set[str]:
-    """The names of the secrets whose fingerprints are committed."""
-    text = (site / f"mine/group_vars/{group}/fingerprints.yml").read_text()
-    return set(yaml.safe_load(text)["bulkhead_fingerprints"]["secrets"])
+def fingerprints(inventory: Path, group: str) -> dict[str, Any]:
+    """What is committed of a group's secrets."""
+    text = (inventory / f"group_vars/{group}/fingerprints.yml").read_text()
+    found: dict[str, Any] = yaml.safe_load(text)["bulkhead_fingerprints"]
+    return found
 
 
 def test_with_its_password_its_secrets_are_made_too(site: Path) -> None:
-    """A vault that its own password alone opens, and the fingerprints beside it; the gate reads both."""
+    """A vault that its own password alone opens, and the fingerprints beside it, of the salt that the others have. The
+    gate reads both, and nobody else's password is needed."""
+    init = ["-i", "mine", "-l", "staging", "-e", "bulkhead_secret=init", *passwords(site, "staging")]
+    assert playbook(site, *init, name="secrets").returncode == 0
     made = playbook(site, *like("qa", "staging"), *passwords(site, "qa"))
     assert made.returncode == 0, made.stdout
     said = " ".join(made.stdout.split())
@@ -108,7 +113,9 @@ def test_with_its_password_its_secrets_are_made_too(site: Path) -> None:
     assert "aiia.bulkhead.deploy -i mine -l qa --vault-id qa@prompt" in said.replace(f"{site}/", "")
     vault = (site / "mine/group_vars/qa/vault.yml").read_text()
     assert vault.startswith("$ANSIBLE_VAULT;1.2;AES256;qa\n")
-    assert {"SECRET_KEY", "DB_PASSWORD", "REDIS_PASSWORD"} <= fingerprints(site, "qa")
+    found = fingerprints(site / "mine", "qa")
+    assert {"SECRET_KEY", "DB_PASSWORD", "REDIS_PASSWORD"} <= set(found["secrets"])
+    assert found["salt"] == fingerprints(site / "mine", "staging")["salt"]
     audit = playbook(
         site, "-i", "mine", "-l", "qa", "-e", "bulkhead_secret=audit", *passwords(site, "qa"), name="secrets"
     )
@@ -243,7 +250,7 @@ def test_the_first_inventory_with_its_secrets(tmp_path: Path) -> None:
     for group in ("production", "staging"):
         folder = tmp_path / "inventory/group_vars" / group
         assert (folder / "vault.yml").read_text().startswith(f"$ANSIBLE_VAULT;1.2;AES256;{group}\n")
-        salts.add(yaml.safe_load((folder / "fingerprints.yml").read_text())["bulkhead_fingerprints"]["salt"])
+        salts.add(fingerprints(tmp_path / "inventory", group)["salt"])
     assert len(salts) == 1
 
 
