@@ -76,6 +76,7 @@ from ..module_utils.certificates.store import Store
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine, EngineError
 from ..module_utils.docker.labels import PROJECT, WORKING_DIRECTORY
+from ..module_utils.edge.answers import at_the_door
 from ..module_utils.edge.observed import observe
 from ..module_utils.host.mounts import Mounted, strays
 from ..module_utils.probe.prober import Prober, targets
@@ -96,7 +97,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     _refuse_strays(own)
     connect = targets(params["connect"], own, observation["networks"])
     ask = {"resolve": params["resolve"], "connect": connect}
-    answers = prober.requests(params["requests"])
+    answers = prober.requests(at_the_door(params["requests"], observation["state_directory"]))
     return {
         "changed": False,
         "observation": observation,
