@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from typing import Any
 
 PARALLEL = 16
@@ -108,8 +109,7 @@ class Asker:
 
 def _positive(pool: ThreadPoolExecutor, check: Callable[[Any], bool], items: list[Any]) -> Iterator[Any]:
     """The items of which a check is true, in their order. All checks begin at once."""
-    answers = pool.map(check, items)
-    return (item for item, yes in zip(items, answers) if yes)
+    return compress(items, pool.map(check, items))
 
 
 def has_address(own: str) -> bool:
