@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap import DatabaseSwap
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.encryption import Encryption
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import ContainerFiles
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import recover
@@ -277,6 +279,12 @@ def whole(place: Place) -> tuple[str, str, list[str]]:
     return sql(place, ROWS), media(place), databases(place)
 
 
+def age_key(path: Path) -> tuple[Path, str]:
+    """A new key of age: the file with the private one, and the public one."""
+    subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
+    return path, subprocess.run(["age-keygen", "-y", path], check=True, capture_output=True, text=True).stdout.strip()
+
+
 @pytest.mark.parametrize("damage", ["truncated", "changed", "missing", "no manifest", "no backup"])
 def test_a_damaged_backup(pair: Pair, damage: str) -> None:
     place = pair.staging
@@ -339,6 +347,16 @@ def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPat
     assert whole(place) == before
 
 
+def dying(at: tuple[type, str]) -> None:
+    """Let this process end where it would swap databases or files."""
+    original = getattr(*at)
+
+    def die(self: Any, *arguments: Any) -> Any:
+        return os._exit(9) if arguments[:1] in ((), ("swap",)) else original(self, *arguments)
+
+    setattr(*at, die)
+
+
 @pytest.mark.parametrize(
     ("at", "restored"),
     [((DatabaseSwap, "swap"), False), ((ContainerFiles, "rearrange"), True)],
@@ -357,12 +375,7 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
     before = whole(place)
     child = os.fork()
     if not child:
-        original = getattr(*at)
-
-        def die(self: Any, *arguments: Any) -> Any:
-            return os._exit(9) if arguments[:1] in ((), ("swap",)) else original(self, *arguments)
-
-        setattr(*at, die)
+        dying(at)
         try:
             Restore(engine(), parameters(place), "latest").run(backup_first=False)
         finally:
@@ -380,6 +393,89 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
     assert (rows, files) == (backed_up if restored else before)[:2]
     assert not any("restore" in name for name in names)
     assert recover(engine(), parameters(place)) is None
+
+
+#: An age that kills who runs it, in the midst of decrypting a part for the second time: first its digest is compared.
+#: What it decrypts goes on for a while, as that of age would.
+KILLING = """\
+#!/bin/sh
+for file; do :; done
+[ "${{file##*/}}" = {part}.age ] && echo >> {calls}
+[ -e {calls} ] && [ "$(wc -l < {calls})" = 2 ] || exec {age} "$@"
+{age} "$@" | {{ dd bs=2048 count=1 iflag=fullblock; kill -9 $PPID; sleep 2; exec cat; }}
+"""
+
+
+def decrypting(path: Path) -> list[bytes]:
+    """The programs that decrypt something below a directory."""
+    seen = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            seen.append(process.read_bytes())
+    return [command for command in seen if b"--decrypt" in command and os.fsencode(path) in command]
+
+
+@pytest.mark.parametrize(
+    ("part", "at", "restored"),
+    [
+        ("postgresql.dump", None, False),
+        ("web.tar", None, False),
+        ("", (ContainerFiles, "rearrange"), True),
+    ],
+    ids=["while the database is filled", "while the files are copied", "after the swap"],
+)
+def test_a_restore_of_an_encrypted_backup_that_is_killed(
+    pair: Pair,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    at: tuple[type, str] | None,
+    restored: bool,
+) -> None:
+    """What was there is there again, or what was restored is finished, without the key. Nothing goes on decrypting,
+    no file has the key or half a database; and with the key the backup can be restored again."""
+    have_programs(age="age")
+    place, (key, recipient) = pair.staging, age_key(tmp_path / "backup.key")
+    plain = made(place)
+    backed_up = whole(place)
+    path = pair.site.directory / "killed" / plain["name"]
+    Encryption(engine(), [recipient], 60).encrypt(plain["path"], str(path))
+    path.parent.chmod(0o700)
+    private = key.read_text()
+    sql(place, "DELETE FROM note WHERE id % 3 = 0")
+    put(place, "echo six > six")
+    before = whole(place)
+    program, calls = tmp_path / "age", tmp_path / "calls"
+    program.write_text(KILLING.format(part=part or "none", calls=calls, age=shutil.which("age")))
+    program.chmod(0o755)
+    child = os.fork()
+    if not child:
+        find = Engine.find
+        monkeypatch.setattr(Engine, "find", lambda own, name: str(program) if name == "age" else find(own, name))
+        if at:
+            dying(at)
+        try:
+            Restore(engine(), parameters(place), str(path), private=private).run(backup_first=False)
+        finally:
+            os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == (9 if at else -9)
+    assert bool(decrypting(path)) is (at is None), "age is still at work, as it would be"
+    assert sql(place, ROWS) == (backed_up if restored else before)[0]
+    done = recover(engine(), parameters(place))
+    assert done is not None and done.restored == restored
+    if restored:
+        put(place, f"rm -r {done.kept[0]}")
+    rows, files, names = whole(place)
+    assert (rows, files) == (backed_up if restored else before)[:2]
+    assert not any("restore" in name for name in names)
+    assert eventually(lambda: not decrypting(path))
+    secret = private.splitlines()[-1].encode()
+    everything = [file for file in pair.site.directory.rglob("*") if file.is_file()]
+    assert [file for file in everything if secret in file.read_bytes()] == []
+    Restore(engine(), parameters(place), str(path), private=private).run(backup_first=False)
+    assert whole(place)[:2] == backed_up[:2]
+    shutil.rmtree(path.parent)
 
 
 def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
@@ -485,10 +581,8 @@ def test_a_copy_is_taken_off_the_machine(pair: Pair, tmp_path: Path) -> None:
 def test_an_encrypted_copy_is_restored_with_its_key(pair: Pair, tmp_path: Path) -> None:
     """By the playbook, as loud as it gets. A wrong key and none change nothing; the key is nowhere afterwards."""
     have_programs(age="age")
-    place, key, other = pair.staging, tmp_path / "backup.key", tmp_path / "other.key"
-    for path in (key, other):
-        subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
-    recipient = subprocess.run(["age-keygen", "-y", key], check=True, capture_output=True, text=True).stdout.strip()
+    place, (key, recipient) = pair.staging, age_key(tmp_path / "backup.key")
+    other, _stranger = age_key(tmp_path / "other.key")
     sql(place, "DELETE FROM note; INSERT INTO note (text) SELECT 'canary ' || n FROM generate_series(1, 20000) n")
     rows, files = sql(place, ROWS), media(place)
     with public_directory() as folder:
