@@ -24,8 +24,8 @@ TOUCHING = {"os", "os.path", "shutil", "tempfile", "glob", "tarfile", "io", "pat
 #: Of these, what only computes, or asks about this process.
 _PATHS = "abspath basename commonpath dirname isabs join normpath relpath split"
 _PROCESS = (
-    "close dup fchmod fdopen fsdecode fsencode fstat getegid geteuid getgid getgrouplist getpid getuid killpg lseek strerror "
-    "sysconf urandom"
+    "close dup fchmod fdopen fsdecode fsencode fstat getegid geteuid getgid getgrouplist getpid getuid killpg lseek "
+    "strerror sysconf urandom"
 )
 HARMLESS = {
     *(f"os.path.{name}" for name in _PATHS.split()),
@@ -92,7 +92,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/edge/no_links.py": {"os.path.isdir": ROOTS},
     "module_utils/host/capacity.py": {
         "os.path.isdir": NO_CONTENT, "os.stat": NO_CONTENT, "os.statvfs": NO_CONTENT, "open": KERNEL,
-        "os.path.isfile": KERNEL,
+        "os.path.isfile": KERNEL, "glob.iglob": NO_CONTENT, "glob.escape": NO_CONTENT,
     },
     "module_utils/host/facts.py": {
         "os.stat": NO_CONTENT, "os.path.isdir": NO_CONTENT, "os.path.isfile": NO_CONTENT,
