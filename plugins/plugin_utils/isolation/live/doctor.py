@@ -93,6 +93,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("restarts", checks.restarting),
     ("health", checks.health),
     ("certificate", _named("certificate")),
+    ("DNS", checks.names),
     ("domain routing", _named("domain routing")),
     ("static and media", _named("static and media")),
     ("database content", _named("database content")),

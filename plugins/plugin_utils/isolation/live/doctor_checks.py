@@ -43,6 +43,17 @@ def clock(look: Look) -> Iterator[Said]:
         )
 
 
+def names(look: Look) -> Iterator[Said]:
+    """Domains without an address."""
+    for domain in look.own.get("nameless") or ():
+        yield (
+            HINT,
+            f"{domain} has no address, as the machine's resolver says",
+            "visitors whose resolver says the same reach nothing",
+            f"dig +short {domain}, there and where your visitors are; then correct the record at your registrar",
+        )
+
+
 def versions(look: Look) -> Iterator[Said]:
     """Engine or Compose missing or too old."""
     if look.examined.get("versions"):

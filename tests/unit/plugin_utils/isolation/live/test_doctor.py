@@ -258,6 +258,7 @@ HINTS: dict[str, tuple[Break, str]] = {
     "it swaps": (lambda m: m.examined["memory"].update(swap_free=0), "memory and swap"),
     "its disk fills": (lambda m: m.observed["space"]["/var/lib/docker"].update(free=9 * GIB), "disk"),
     "no backup was ever restored": (lambda m: m.own.update(restored=False), "backups"),
+    "a domain has no address": (lambda m: m.own.update(nameless=["staging.example.com"]), "DNS"),
     "a command's container is left": (
         lambda m: m.containers.update(run=container(f"{OURS}_run", {**labels(OURS), ONE_OFF: "True"})), "leftovers",
     ),
