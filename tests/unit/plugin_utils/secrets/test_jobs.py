@@ -134,7 +134,7 @@ def test_rotate_one_and_all(tmp_path: Path) -> None:
     done = run(tmp_path, "rotate", name="all")
     third = values(tmp_path)
     assert {name for name in second if second[name] != third[name]} == set(NEEDED)
-    assert "TOKEN: left as it is" in "\n".join(done.steps)
+    assert "TOKEN: left as it is; -e bulkhead_secret_name=TOKEN replaces it" in "\n".join(done.steps)
     assert not any(value in str(done) for value in (*first.values(), *third.values()))
 
 
