@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import yaml
 from ansible.parsing.vault import VaultSecret
 from ansible_collections.aiia.bulkhead.plugins.action.releases import shown as shown_release
 from ansible_collections.aiia.bulkhead.plugins.action.secrets import ActionModule as SecretsAction
@@ -22,14 +21,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory impor
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import data
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.plan import Verdict
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.summary import summary
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.receipt import as_text
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.backup import made
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.secrets import jobs
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.story.following import Typed, following, wording
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.story.lines import UNICODE, ending, folded
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.model import MachineLook, SwarmSettings, Wanted
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.plan import plan
 from checkout import ROOT
@@ -45,13 +38,12 @@ THEIRS = ("Public key: age1…",)
 ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "Deploy one environment\n▸ Prove on paper that no environment touches another\nhigh": (
         "tests/unit/callback/test_story.py", "def test_the_screen_of_the_docs"),
+    "Deploy one environment\n▸ Prove on paper that no environment touches another\nproved": (
+        "tests/e2e/test_readme.py", "reader.as_in_the_docs(again.stdout) == reader.as_in_the_docs(screen)"),
     "⠹ Converge to the release": ("tests/unit/plugin_utils/story/test_screen.py", "def test_the_line_of_the_docs"),
     "how it stands (python3 manage.py": (
         "tests/unit/module_utils/release/test_stand_in.py", ", beyond what the version that serves knows:"),
 }  # fmt: skip
-
-#: The widest that a screen of the docs is.
-WIDTH = 80
 
 
 def screens() -> list[tuple[Fence, str]]:
@@ -71,29 +63,6 @@ def screens() -> list[tuple[Fence, str]]:
                 blocks[-1].append(line)
         found += [(fence, text) for block in blocks if (text := "\n".join(block).strip("\n"))]
     return [(fence, text) for fence, text in found if not text.startswith(NO_SCREEN)]
-
-
-def deployed() -> str:
-    """A deployment that changed nothing, in the parts of the story: play, steps, proof, receipt, end and next."""
-    page = yaml.safe_load((ROOT / "playbooks/deploy.yml").read_text(encoding="utf-8"))
-    steps = [step["name"] for step in yaml.safe_load((ROOT / "roles/environment/tasks/main.yml").read_text())]
-    advice = [Finding(f"r{number}", Severity.LOW, ("a",), "x", f"m{number}", "f") for number in range(4)]
-    verdict = Verdict(["a", "b", "shop_staging"], ["shop_staging"], advice, [], claims=51)
-    state = "/var/lib/bulkhead/environments/shop_staging/receipts"
-    receipt = {
-        "prefix": "shop_staging", "finished": "2026-11-29T19:54:51Z", "outcome": "done", "notes": [], "changed": [],
-        "proved": {"environments": ["a", "b", "c"], "claims": 51}, "bystanders": [], "bystander_changes": [],
-        "commit": "033349828a3bed7e8b9461ef34afced48673e8ea", "release": "20261129T195417Z-6ab90687",
-        "probed": {"containers": 1, "names": 4, "addresses": 6, "requests": 17},
-        "path": f"{state}/20261129T195451Z.json",
-    }  # fmt: skip
-    counts = dict.fromkeys(("changed", "unreachable", "failures", "skipped", "rescued", "ignored"), 0)
-    typed = Typed(("deploy.yml",), ("inventory",), "staging", ("staging@~/.vault/staging",))
-    lines = [page[0]["name"], f"▸ {steps[0]}", folded(summary(verdict, True), WIDTH), "✓ 1.0 s"]
-    lines += [f"✓ {step}  1.0 s" for step in steps[1:-1]]
-    lines += [f"▸ {steps[-1]}", as_text(receipt), "✓ 1.0 s", ""]
-    lines += [ending({"shop-staging": {"ok": 7, **counts}}, 1.0, WIDTH, UNICODE)]
-    return "\n".join(lines) + "\n" + wording(following(typed, ["converge"]), WIDTH)
 
 
 def listed() -> str:
@@ -166,7 +135,6 @@ KEY = {"needed": [], "name": "BULKHEAD_DEPLOY_KEY"}
 
 #: Screens that are made here, by how they begin.
 MADE: Mapping[str, Callable[[Path], str]] = {
-    "Deploy one environment\n▸ Prove on paper that no environment touches another\nproved": lambda _tmp: deployed(),
     "aiia_staging: /var/lib/bulkhead/backups": lambda _tmp: made("aiia_staging", BACKUP),
     "* 20261123T113239Z": lambda _tmp: listed(),
     "aiia_staging_postgresql has its data": lambda _tmp: upgraded(),
