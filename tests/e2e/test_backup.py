@@ -168,6 +168,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
         remove_project(site.project)
 
 
+def application(place: Place) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Asks the database as the application does at this moment, by its login and through the pooler."""
+    user = docker("exec", f"{place.prefix}_web", "printenv", "DB_USER").strip()
+    password = place.secrets["bulkhead_secrets"]["DB_PASSWORD"]
+    address = f"host=pgbouncer port=6432 user={user} dbname={place.prefix}"
+    inside = ["exec", "--env", f"PGPASSWORD={password}", f"{place.prefix}_postgresql"]
+    command = ["docker", *inside, "psql", address, "-qAt", "-v", "ON_ERROR_STOP=1", "-c"]
+    return lambda statement: subprocess.run([*command, statement], capture_output=True, text=True, check=False)
+
+
 class Writer:
     """Writes through the pooler all the while; knows which rows were acknowledged, and when they were begun."""
 
@@ -186,18 +196,11 @@ class Writer:
         self._thread.join()
 
     def _write(self) -> None:
-        number = 0
-        password = self._place.secrets["bulkhead_secrets"]["DB_PASSWORD"]
-        user = docker("exec", f"{self._place.prefix}_web", "printenv", "DB_USER").strip()
-        address = f"host=pgbouncer port=6432 user={user} dbname={self._place.prefix}"
+        number, ask = 0, application(self._place)
         while not self._over.is_set():
             number += 1
-            statement = f"INSERT INTO note (text) VALUES ('written {number}')"
-            command = ["psql", address, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement]
-            inside = ["exec", "--env", f"PGPASSWORD={password}", f"{self._place.prefix}_postgresql", *command]
             began = time.monotonic()
-            done = subprocess.run(["docker", *inside], capture_output=True, check=False)
-            if done.returncode == 0:
+            if ask(f"INSERT INTO note (text) VALUES ('written {number}')").returncode == 0:
                 self.acknowledged.append((began, f"written {number}"))
             time.sleep(0.1)
 
@@ -621,6 +624,29 @@ def test_an_encrypted_copy_is_restored_with_its_key(pair: Pair, tmp_path: Path) 
     listed = pair.site.play("-l", "staging", "-e", f"bulkhead_restore_identity={key}", playbook=book).succeeded().output
     assert f"{copied['name']}  20" in listed and "encrypted" not in listed
     shutil.rmtree(copied["path"])
+
+
+def test_an_encrypted_backup_from_before_a_rotation(pair: Pair, tmp_path: Path) -> None:
+    """The key of the backup opens it as before; its data belongs to the owner, and to the new login as to the old."""
+    have_programs(age="age")
+    place, (key, recipient) = pair.staging, age_key(tmp_path / "backup.key")
+    before = application(place)
+    assert before("CREATE TABLE of_a_login (id int); INSERT INTO of_a_login VALUES (1), (2)").returncode == 0
+    plain, path = made(place), pair.site.directory / "rotated" / "backup"
+    Encryption(engine(), [recipient], 60).encrypt(plain["path"], str(path))
+    path.parent.chmod(0o700)
+    place.secrets["bulkhead_secrets"]["DB_PASSWORD"] = "another'one\"$"
+    place.deploy().succeeded()
+    after = application(place)
+    assert after("DELETE FROM of_a_login; DROP TABLE IF EXISTS django_site").returncode == 0
+    assert before("SELECT 1").returncode != 0
+    Restore(engine(), parameters(place), str(path), private=key.read_text()).run(backup_first=False)
+    owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE tablename IN ('note', 'of_a_login', 'django_site')"
+    assert sql(place, owners) == place.prefix
+    assert after("INSERT INTO of_a_login VALUES (3); SELECT count(*) FROM of_a_login").stdout.strip() == "3"
+    assert before("SELECT 1").returncode != 0, "a restore brings no earlier login back"
+    after("DROP TABLE of_a_login")
+    shutil.rmtree(path.parent)
 
 
 def test_the_machine_backs_up_by_itself_and_no_more(pair: Pair) -> None:
