@@ -422,7 +422,8 @@ def decrypting(path: Path) -> list[bytes]:
     ("part", "at", "restored"),
     [
         ("postgresql.dump", None, False),
-        ("web.tar", None, False),
+        # It is taken back as the database is.
+        pytest.param("web.tar", None, False, marks=pytest.mark.full),
         ("", (ContainerFiles, "rearrange"), True),
     ],
     ids=["while the database is filled", "while the files are copied", "after the swap"],
