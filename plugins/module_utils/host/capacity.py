@@ -111,13 +111,18 @@ def usage(
     for kind, key in (("volumes", "Volumes"), ("container layers", "Containers"), ("build cache", "BuildCache")):
         for item in counted.get(key) or ():
             add(_prefix(item.get("Labels") or ""), kind, _bytes(item.get("Size") or ""))
-    built = {str(image["id"]).rpartition(":")[2][:_SHORT_ID]: image["labels"].get(PREFIX, "") for image in images}
-    for item in counted.get("Images") or ():
-        short = str(item.get("ID") or "").rpartition(":")[2][:_SHORT_ID]
-        add(built.get(short, ""), "image layers", _bytes(item.get("UniqueSize") or ""))
+    built = {_short(image["id"]): image["labels"].get(PREFIX, "") for image in images}
+    # An image with several names is listed with each of them.
+    own = {_short(item.get("ID")): _bytes(item.get("UniqueSize") or "") for item in counted.get("Images") or ()}
+    for identity, size in own.items():
+        add(built.get(identity, ""), "image layers", size)
     for container in containers:
         add(container["labels"].get(PREFIX, ""), "logs", _log(os.path.join(root, "containers", container["id"])))
     return {prefix: kinds for prefix, kinds in found.items() if any(kinds.values())}
+
+
+def _short(identity: Any) -> str:
+    return str(identity or "").rpartition(":")[2][:_SHORT_ID]
 
 
 def _log(folder: str) -> int:

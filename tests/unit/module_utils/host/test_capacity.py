@@ -19,7 +19,8 @@ COUNTED = {
     "Containers": [{"Labels": f"a=b,{LABEL}", "Size": "3B (virtual 1GB)"}],
     "BuildCache": [{"Size": "2MB"}],
     "Images": [
-        {"ID": "0123456789ab", "Size": "1GB", "SharedSize": "900MB", "UniqueSize": "100MB"},
+        {"ID": "0123456789ab", "Size": "1GB", "SharedSize": "900MB", "UniqueSize": "100MB", "Tag": "one"},
+        {"ID": "0123456789ab", "Size": "1GB", "SharedSize": "900MB", "UniqueSize": "100MB", "Tag": "two"},
         {"ID": "sha256:fedcba9876543210", "UniqueSize": "N/A"},
     ],
 }
