@@ -6,18 +6,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.plugins.vars import host_group_vars
 
 from ..plugin_utils.declaration.model import Declaration
 from ..plugin_utils.gate.plan import Gate, Verdict
+from ..plugin_utils.gate.secrets_job import secrets_job
 from ..plugin_utils.isolation.report.text import text as report
 from ..plugin_utils.isolation.wording import number
 from ..plugin_utils.scaffold import distinct, first, like
-from ..plugin_utils.scaffold.files import Unusable, remove, write_all
+from ..plugin_utils.scaffold.files import Unusable, remove, replace_all, write_all
+from ..plugin_utils.secrets import jobs
+from ..plugin_utils.secrets.asking import confirm
+from ..plugin_utils.secrets.editing import SecretsProblem
 
 
 class ActionModule(ActionBase):
@@ -44,30 +51,32 @@ class ActionModule(ActionBase):
             if arguments["name"] or arguments["like"]:
                 return self._like(variables, str(arguments["name"] or ""), str(arguments["like"] or ""))
             return self._first(variables, Path(arguments["directory"] or "inventory"), arguments["answers"] or {})
-        except Unusable as error:
+        except (Unusable, SecretsProblem) as error:
             raise AnsibleActionFail(str(error)) from error
 
     def _like(self, task_vars: dict[str, Any], name: str, like_group: str) -> dict[str, Any]:
         sources = list(task_vars.get("ansible_inventory_sources") or ())
         gate = self._gate(task_vars, sources)
         found = like.model(gate.inventory, gate.declarations, sources, name, like_group)
-        files, left_out = like.files(found, name)
+        wanted = like.files(found, name)
         if self._task.check_mode:
-            return self._result(found.inventory, files, [])
-        made = write_all(found.inventory, files)
+            return self._result(found.inventory, {**wanted.new, **wanted.changed}, [])
+        made = write_all(found.inventory, wanted.new)
         try:
-            complete = like.completed(files, name, found, _declared(self._gate(task_vars, sources), name).values)
-            for path, content in complete.items():
-                if content != files.get(path):
-                    (found.inventory / path).write_text(content, encoding="utf-8")
+            first_look = _declared(self._gate(task_vars, sources), name)
+            complete = like.completed(wanted.new, name, found, first_look.values)
+            replace_all(found.inventory, {path: new for path, new in complete.items() if new != wanted.new.get(path)})
+            locked = self._lock(task_vars, found.inventory, sources, [name], made)
             gate = self._gate(task_vars, sources)
             new = _declared(gate, name)
             verdict = _proved(gate, new.prefix)
+            replace_all(found.inventory, wanted.changed)
         except BaseException:
             remove(made)
             raise
-        lines = [*distinct.sentences(new.values, left_out), _proof(verdict), _next(found.inventory, name)]
-        return self._result(found.inventory, complete, lines)
+        said = distinct.sentences(new.values, () if locked else wanted.left_out)
+        lines = [*said, *locked, _proof(verdict), _next(found.inventory, name, bool(locked))]
+        return self._result(found.inventory, {**complete, **wanted.changed}, lines)
 
     def _first(self, task_vars: dict[str, Any], directory: Path, answers: dict[str, Any]) -> dict[str, Any]:
         given = {name: str(value).strip() for name, value in answers.items() if value}
@@ -80,14 +89,45 @@ class ActionModule(ActionBase):
             return self._result(directory, files, [])
         made = write_all(directory, files)
         try:
+            locked = self._lock(task_vars, directory, [str(directory)], first.GROUPS, made)
             verdict = _proved(self._gate(task_vars, [str(directory)]), "")
         except BaseException:
             remove(made)
             raise
-        return self._result(directory, files, [_proof(verdict), _next(directory, "staging")])
+        lines = [*locked, _proof(verdict), _next(directory, "staging", "staging" in self._passwords())]
+        return self._result(directory, files, lines)
+
+    def _passwords(self) -> dict[str, Any]:
+        """The vault passwords of the run, by the group that each was given for."""
+        return {identity: secret for identity, secret in self._loader._vault.secrets or () if secret}
+
+    def _lock(
+        self, task_vars: dict[str, Any], inventory: Path, sources: list[str], groups: Iterable[str], made: list[Path]
+    ) -> list[str]:
+        """Make the secrets of the new environments whose vault password the run has, and say so. ``made`` gets what is
+        written."""
+        lines = []
+        for group in groups:
+            password = self._passwords().get(group)
+            if password is None:
+                continue
+            gate = self._gate(task_vars, sources)  # the fingerprints of all have one salt
+            job = secrets_job(
+                gate,
+                _declared(gate, group),
+                inventory / "group_vars" / group,
+                [(group, password)],
+                confirm=partial(confirm, group=group),
+            )
+            made += [job.vault, job.fingerprints]
+            names = ", ".join(jobs.run("init", job).names) or "no secret"
+            lines.append(f"{job.vault}: {names}, locked with the password of {group}; fingerprints beside it")
+        return lines
 
     def _gate(self, task_vars: dict[str, Any], sources: list[str]) -> Gate:
         """The gate over an inventory as it is now. What -e said is for this task, not for its environments."""
+        for files in ("FOUND", "NAK"):  # Ansible keeps which files there were
+            getattr(host_group_vars, files, set()).clear()
         gate = Gate(self, {**task_vars, "ansible_inventory_sources": sources})
         gate.inventory.extra_variables = {}
         return gate
@@ -133,8 +173,10 @@ def _proof(verdict: Verdict) -> str:
     return verdict.proved
 
 
-def _next(inventory: Path, group: str) -> str:
-    """What to type next."""
+def _next(inventory: Path, group: str, locked: bool) -> str:
+    """What to type next: its secrets, where they were not made."""
+    if locked:
+        return f"next: ansible-playbook aiia.bulkhead.deploy -i {inventory} -l {group} --vault-id {group}@prompt"
     return (
         f"next, its secrets: ansible-playbook aiia.bulkhead.secrets -i {inventory} -l {group} "
         f"-e bulkhead_secret=init --vault-id {group}@prompt"

@@ -9,19 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError, AnsiblePromptInterrupt
-from ansible.parsing.vault import PromptVaultSecret
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils.declaration.model import Declaration
 from ..plugin_utils.gate.plan import Gate
-from ..plugin_utils.gate.secrets import Vaults, readable_secrets, salt_for
+from ..plugin_utils.gate.secrets import Vaults
+from ..plugin_utils.gate.secrets_job import secrets_job
 from ..plugin_utils.isolation.model import Finding
 from ..plugin_utils.isolation.report import text
 from ..plugin_utils.isolation.wording import number
-from ..plugin_utils.release.definitions import definitions_of
 from ..plugin_utils.secrets import files, jobs
+from ..plugin_utils.secrets.asking import asked, confirm
 from ..plugin_utils.secrets.editing import SecretsProblem
 from ..plugin_utils.secrets.opening import directories
 
@@ -107,26 +107,17 @@ class ActionModule(ActionBase):
         """What the run wants, from the inventory and ``-e``. Raises :class:`SecretsProblem`."""
         values, group = self.declaration.values, self.declaration.group
         directory = self._directory(group)
-        release = self.gate.render(self.declaration)
-        if release is None:
-            raise AnsibleActionFail(text.refusal(self.declaration.problems))
         if verb not in jobs.ANYWHERE:
             self._refuse_others(directory)
-        stack = release.evaluation.stack if release.evaluation else {}
-        services = definitions_of(stack, values["bulkhead_services"])
-        settings = {line.key: line.variable for line in release.settings if line.variable != "bulkhead_secrets"}
-        return jobs.SecretsJob(
-            directory=directory,
-            group=group,
-            needed=list(dict.fromkeys(name for service in services for name in service.secrets)),
-            passwords=self._loader._vault.secrets or (),
+        return secrets_job(
+            self.gate,
+            self.declaration,
+            directory,
+            self._loader._vault.secrets or (),
             name=str(values["bulkhead_secret_name"] or ""),
             kind=str(values["bulkhead_secret_kind"] or ""),
-            salt=salt_for(self.declaration, self.gate.declarations),
-            taken=settings,
-            evaluated=readable_secrets(self.declaration),
             value=self._value,
-            confirm=self._confirm,
+            confirm=lambda password: confirm(password, group),
         )
 
     def _directory(self, group: str) -> Path:
@@ -166,28 +157,7 @@ class ActionModule(ActionBase):
         values = self.declaration.values
         name, path = values["bulkhead_secret_name"], str(values["bulkhead_secret_file"] or "")
         if not path:
-            return _asked(f"Value of {name} for {self.declaration.prefix} (it is not shown)")
+            return asked(f"Value of {name} for {self.declaration.prefix} (it is not shown)")
         found = files.read(Path(path).expanduser(), must_exist=True)
         # A single line is a value and its line end; several are a text, such as a key.
         return found[:-1] if found.endswith("\n") and found.count("\n") == 1 else found
-
-    def _confirm(self, password: Any) -> None:
-        """Ask once more for a password that was typed: a slip would lock the secrets for good."""
-        if isinstance(password, PromptVaultSecret):
-            again = _asked(f"The vault password of {self.declaration.group} once more (it is not shown)")
-            if again.encode() != password.bytes:
-                raise SecretsProblem("the two passwords differ. Nothing was changed")
-
-
-def _asked(prompt: str) -> str:
-    """What a person types. Raises :class:`SecretsProblem` where there is no terminal."""
-    try:
-        answer: Any = Display().prompt_until(f"{prompt}:", private=True)
-    except AnsiblePromptInterrupt:
-        raise SecretsProblem("interrupted. Nothing was changed") from None
-    except AnsibleError:
-        raise SecretsProblem(
-            "there is no terminal to ask on. Give the value as a file: -e bulkhead_secret_file=<path>, or <(command); "
-            "give a vault password as a file, too: --vault-id <group>@<file>"
-        ) from None
-    return bytes(answer).decode("utf-8", "surrogateescape")

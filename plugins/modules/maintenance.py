@@ -50,16 +50,19 @@ from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.core.directory import Tree
 from ..module_utils.core.steps import as_dicts
 from ..module_utils.docker.engine import Engine
+from ..module_utils.edge.answers import at_the_door
 from ..module_utils.operations.maintenance import Maintenance
 from ..module_utils.probe.prober import Prober
 from ..module_utils.run_module import answer
+from ..module_utils.state.registry import state_directory
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Put the page up, or take it away."""
     params = module.params
     prober = Prober(Engine(module, params["docker_host"]), params["timeout"])
-    maintenance = Maintenance(Tree(params["directory"], params["owner"]), prober, params["request"])
+    request = at_the_door([params["request"]], state_directory(params["state_directory"]))[0]
+    maintenance = Maintenance(Tree(params["directory"], params["owner"]), prober, request)
     steps = maintenance.switch(params["page"].encode(), params["enabled"], module.check_mode)
     return {"changed": bool(steps), "steps": as_dicts(steps)}
 

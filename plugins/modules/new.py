@@ -11,8 +11,12 @@ short_description: Write a new environment into an inventory
 description:
   - Makes an environment like one that the inventory has, with everything different that must differ, such as names,
     directory, domains, ports and branch; or the first inventory of an application, with production and staging.
+  - If the run has a vault password for a new environment (C(--vault-id <name>@prompt)), its secrets are generated too,
+    with their fingerprints.
+  - If the model declares subnets in C(bulkhead_compose), the new environment gets the next free ones of the pool in
+    C(subnets.txt) of the inventory. The file is made where there is none, and a line for each subnet is added to it.
   - Proves the inventory with it. If the plan gate would refuse the new environment, nothing is written.
-  - Works on the controller only. Never overwrites a file, never copies a secret.
+  - Works on the controller only. Overwrites no file but C(subnets.txt), and never copies a secret.
 version_added: 0.1.0
 author:
   - Bulkhead authors (@bulkhead)

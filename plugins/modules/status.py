@@ -53,6 +53,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine
+from ..module_utils.edge.answers import at_the_door
 from ..module_utils.edge.observed import observe
 from ..module_utils.operations.examine import examine
 from ..module_utils.operations.history import history
@@ -64,14 +65,22 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Observe the machine once, and what is watched of each environment."""
     params = module.params
     engine = Engine(module, params["docker_host"])
-    wanted, state = params["environments"], params["state_directory"]
+    state = params["state_directory"]
     observation = observe(engine, state, params["directories"])
+    wanted = [_at_the_door(environment, observation["state_directory"]) for environment in params["environments"]]
     found = {"observation": observation, "watched": watched(engine, wanted, state, params["timeout"])}
     if params["examine"]:
         found["examined"] = examine(engine, wanted, observation["containers"], state)
     if params["history"]:
         found["history"] = history(wanted, state)
     return {"changed": False, **found}
+
+
+def _at_the_door(environment: dict[str, Any], state: str) -> dict[str, Any]:
+    """An environment with its requests to addresses of this machine."""
+    request = at_the_door(filter(None, [environment.get("request")]), state)[:1]
+    requests = at_the_door(environment.get("requests") or (), state)
+    return {**environment, "request": request[0] if request else {}, "requests": requests}
 
 
 def main() -> None:

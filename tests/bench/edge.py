@@ -189,7 +189,7 @@ def said(title: str, pairs: Sequence[tuple[Turn, Turn]], budget: float | None) -
 
 
 def lines(rounds: int) -> Iterator[Line | str]:
-    """Throughput and p99 of an application, and of nginx alone, which does next to nothing."""
+    """Throughput and p99 of an application, and of nginx alone, which does next to nothing; and what a kill costs."""
     run([str(BIN / "python"), "tests/images/build.py"])
     remove()
     subprocess.run(["umount", "--lazy", places.sockets(str(HERE / "state"))], check=False, capture_output=True)
@@ -205,6 +205,9 @@ def lines(rounds: int) -> Iterator[Line | str]:
             "throughput that the front door takes from an application", compared(stage, address, "/", rounds), 10
         )
         yield said("the same of nginx alone, with one page of 3 KB", compared(stage, address, "/file", rounds), None)
+        yield Line(
+            "until the front door serves again after kill -9", stage.kill(DOMAIN), 1, "open connections end", "s"
+        )
     finally:
         stage.end()
         remove()

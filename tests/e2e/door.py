@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -151,11 +153,22 @@ class Stage:
         """What a client is answered on 443; raises OSError where the connection ends without an answer."""
         plain = socket.create_connection((address, self.settings.https_port), timeout=timeout)
         with plain, self.context.wrap_socket(plain, server_hostname=name) as connection:
-            return answer_of(connection, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            return answer_of(connection, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
     def http(self, request: bytes, address: str = "127.0.0.1") -> str:
         with socket.create_connection((address, self.settings.http_port), timeout=8) as connection:
             return answer_of(connection, request)
+
+    def kill(self, name: str) -> float:
+        """End the door with ``kill -9``. Returns the seconds until a name is answered again, ten at the most."""
+        os.kill(self.container()["State"]["Pid"], signal.SIGKILL)
+        killed = time.monotonic()
+        while time.monotonic() < killed + 10:
+            with contextlib.suppress(OSError):
+                if self.https(name, timeout=1):
+                    return time.monotonic() - killed
+            time.sleep(0.02)
+        raise AssertionError("it does not come back")
 
     def end(self) -> None:
         for container in self.engine.containers(f"{STATE_LABEL}={self.state}"):

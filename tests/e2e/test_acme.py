@@ -18,8 +18,9 @@ import pytest
 from acme_server import Authority
 from cryptography import x509
 from guide_stack import IMAGES, behind_nginx, self_signed
-from observe import may_schedule
+from observe import address, may_schedule
 from support import Place, Site, docker, free_port, only, web
+from test_behind_the_door import front_door
 
 SUBNET, GATEWAY = "10.213.78.0/28", "10.213.78.1"
 
@@ -30,7 +31,7 @@ def served(place: Place) -> x509.Certificate:
     """The certificate with which an environment answers."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    where = (place.variables["bulkhead_bind_address"], place.variables["bulkhead_https_port"])
+    where = (address(place), place.variables["bulkhead_https_port"])
     name = place.variables["bulkhead_domains"][0]
     with socket.create_connection(where, 10) as plain, context.wrap_socket(plain, server_hostname=name) as link:
         return x509.load_der_x509_certificate(link.getpeercert(True) or b"")
@@ -148,3 +149,25 @@ def test_certificates(site: Site, place: Place, authority: Authority) -> None:
     # Account, certificates and schedule go with the environment.
     site.play("-l", "small", "-e", "bulkhead_destroy_volumes=true", playbook="aiia.bulkhead.destroy").succeeded()
     assert not kept(place).exists() and not cron_file(place).exists() and not place.directory.exists()
+
+
+@pytest.mark.full
+def test_behind_the_front_door(site: Site, place: Place, authority: Authority) -> None:
+    """Left to the full run, for it takes a minute. The authority asks through the door, which has no certificate; what
+    was issued is shown there, and outlasts nginx."""
+    place.variables.update(bulkhead_edge=True, bulkhead_allow_downtime=False, bulkhead_acme_check=False)
+    del place.variables["bulkhead_bind_address"]
+    authority.start()
+    with front_door(site, authority.http_port, place.variables["bulkhead_https_port"]):
+        place.deploy().succeeded()
+        first = served(place)
+        assert "Pebble Intermediate" in first.issuer.rfc4514_string() and names(first) == ["small.example.com"]
+        assert place.deploy().succeeded().changed == 0
+        due(place)
+        done = renew(place)
+        assert done.returncode == 0, done.stderr
+        renewed = served(place)
+        assert renewed != first and "Pebble Intermediate" in renewed.issuer.rfc4514_string()
+        place.variables["bulkhead_services"]["nginx"] = {**IMAGES["nginx"], "environment": {"CHANGED": "1"}}
+        place.deploy().succeeded()
+        assert served(place) == renewed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -21,8 +22,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.door import STATE_LABEL
 from checkout import ROOT
 from guide_stack import IMAGES, self_signed
-from observe import ask, connect, containers
-from support import Place, Site, free_port, only, web
+from observe import ask, connect, containers, trust
+from support import Place, Site, docker, free_port, only, web
 from test_behind_a_balancer import SERVER
 
 DOOR = "bulkhead-demo/haproxy:3.0"
@@ -35,7 +36,7 @@ def set_up(site: Site, http: int, https: int, **settings: Any) -> subprocess.Com
         "image": DOOR,
         "http_port": http,
         "https_port": https,
-        "addresses": ["127.0.0.1"],
+        "addresses": ["127.0.0.1", "::1"],
         **settings,
     }
     adhoc = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "aiia.bulkhead.edge", "-a"]
@@ -122,6 +123,31 @@ def nginx_of(place: Place) -> str:
     return next(found["Id"] for name, found in containers(place.prefix).items() if "nginx" in name)
 
 
+def over_ipv6(place: Place) -> dict[str, str]:
+    """The headers that an environment's application got of a request over IPv6."""
+    name, port = place.variables["bulkhead_domains"][0], place.variables["bulkhead_https_port"]
+    link = http.client.HTTPConnection("::1", port, timeout=30)
+    link.sock = trust(place).wrap_socket(socket.create_connection(("::1", port), 30), server_hostname=name)
+    link.request("GET", "/", headers={"Host": f"{name}:{port}"})
+    headers: dict[str, str] = json.loads(link.getresponse().read())
+    return headers
+
+
+def requests_logged(place: Place) -> list[str]:
+    """The requests of nginx's access log."""
+    return [line for line in docker("logs", nginx_of(place)).splitlines() if '"GET / ' in line]
+
+
+def from_inside(place: Place) -> str:
+    """Who answers an environment's own domain when its application asks for it."""
+    name, port = place.variables["bulkhead_domains"][0], place.variables["bulkhead_https_port"]
+    program = (
+        "import ssl, sys, urllib.request as request; context = ssl._create_unverified_context(); "
+        "print(request.urlopen(sys.argv[1], context=context, timeout=10).headers['X-Environment'])"
+    )
+    return docker("exec", f"{place.prefix}_web", "python3", "-c", program, f"https://{name}:{port}/").strip()
+
+
 def test_two_environments_behind_one_door(site: Site) -> None:
     http_port, https_port = free_port(), free_port()
     one, two = behind(site, "one", http_port, https_port), behind(site, "two", http_port, https_port)
@@ -140,6 +166,10 @@ def test_two_environments_behind_one_door(site: Site) -> None:
                     .headers["Location"]
                     .startswith(f"https://{place.variables['bulkhead_domains'][0]}:{https_port}/")
                 )
+                assert over_ipv6(place)["x-real-ip"] == over_ipv6(place)["x-forwarded-for"] == "::1"
+                assert {line.split(" - ")[0] for line in requests_logged(place)} >= {"127.0.0.1", "::1"}
+                # Past the machine, whose firewall keeps an environment's containers from its ports.
+                assert from_inside(place) == place.prefix
             # By the name in the handshake the door chose this environment: another's host is nobody's here.
             assert ask(one, "/", host="two.example.com").status == 421
             link = connect(one, "one.example.com")

@@ -192,11 +192,13 @@ def test_environment_by_environment_without_a_failed_request(machine: Moved) -> 
         assert machine.steps(move=True) == ["start", "begin the move"]
         assert machine.steps(move=True) == [] == machine.rules
     visits.none_failed()
-    # One that fails once production is behind the door: it goes back to its own ports, with a gap.
     machine.behind(production)
     production.variables["bulkhead_services"]["bad"] = web(command=["false"], restart="no")
-    failed = production.deploy()
+    with Visits(machine, everyone) as visits:
+        # One that fails once production is behind the door: it goes back to its own ports.
+        failed = production.deploy()
     assert failed.code and "The previous release serves again" in failed.output
+    visits.none_failed()
     assert machine.rules == [] and sorted(containers(production.prefix)) == [
         f"{production.prefix}_{name}" for name in ("nginx", "web")
     ]

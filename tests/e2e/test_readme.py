@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from every_day import every_day
 from guide_stack import IMAGES, self_signed
 from make_repository import commit
 from observe import running
@@ -157,6 +158,10 @@ def test_every_command_of_the_readme(reader: Reader) -> None:
         if "receipt of shop_staging" in block
     ]
     assert reader.as_in_the_docs(again.stdout) == reader.as_in_the_docs(screen), again.stdout
+    given = next(command for command in typed if "deploy" in command and "--check" not in command)
+    destroyed = reader.types(f"{every_day()['destroy']} {given.partition('-l staging')[2]} -i inventory")
+    assert destroyed.returncode == 0, destroyed.stdout
+    assert running(f"{reader.project}_staging") == {}
 
 
 def test_the_readme_shows_the_inventory_that_is_written(reader: Reader) -> None:

@@ -18,7 +18,17 @@ def _files(*names: str) -> frozenset[str]:
 TOGETHER = {
     # They share the guide's two environments, which take a minute to deploy. The longest group: it comes first.
     "guide": _files(
-        "changes", "doctor", "guide", "limits", "releases", "repeat", "report", "rotation", "secrets", "traffic"
+        "changes",
+        "doctor",
+        "every_day",
+        "guide",
+        "limits",
+        "releases",
+        "repeat",
+        "report",
+        "rotation",
+        "secrets",
+        "traffic",
     ),
     # They change the machine's filter table, and look at what others have in it.
     "filtering": _files("destroy", "firewall"),

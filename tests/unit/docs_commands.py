@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands of README and docs: those in fences, and those in a sentence."""
+"""The commands of README and docs: those in fences, in sentences, and in the README's table of jobs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from checkout import ROOT
+from every_day import every_day
 
 #: Languages of fences whose lines are typed: all of them, or those after a prompt.
 TYPED, PROMPTED = ("sh", "bash"), ("console",)
@@ -81,7 +82,14 @@ def fences() -> tuple[Fence, ...]:
 @cache
 def commands() -> tuple[Command, ...]:
     """Everything that a reader may type, in the order of the pages."""
-    return (*_fenced(), *_in_sentences())
+    return (*_fenced(), *_in_sentences(), *_every_day())
+
+
+def _every_day() -> Iterator[Command]:
+    """The rows of the README's table of jobs."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for job, text in every_day().items():
+        yield Command("README.md", next(at for at, line in enumerate(lines, 1) if f"`{job}`" in line), text)
 
 
 def _fenced() -> Iterator[Command]:

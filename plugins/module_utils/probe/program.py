@@ -5,8 +5,8 @@
 """The program that probes from inside a container's network. It runs as source text: one file, standard library only.
 
 It reads one JSON object: ``own`` (an address that this network must have), ``resolve`` (names), ``connect`` (addresses
-and ports) and ``timeout``. It writes which names resolved, which addresses accepted a connection, and which servers
-let in a client that has no password. It has no secret and sends none: anything may listen at an address.
+and ports) and ``timeout``. It writes which names resolved, which addresses accept connections time and again, and
+which servers let in a client that has no password. It has no secret and sends none: anything may listen at an address.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from typing import Any
 
 PARALLEL = 16
 
 #: The total time limit in seconds, after which nothing more is tried.
 LIMIT = 45.0
+
+#: Seconds until what accepted a connection is asked again. Whenever anyone makes a network, Docker deletes the jump to
+#: the rules that isolate networks and inserts it again: for a moment, everything connects.
+AGAIN = (0.5, 1.0)
 
 #: A PostgreSQL answers a start message with ``R``, and with method 0 if it wants no password.
 _PROTOCOL, _AUTH_OK = 196608, 0
@@ -42,22 +47,23 @@ class Asker:
         """The names ``resolved``, targets ``connected``, servers ``entered``, and whether time ran out (``late``)."""
         if not has_address(self.ask.get("own", "")):
             return {"error": "this is not the network of that container"}
-        with ThreadPoolExecutor(PARALLEL) as pool:
+        # Each kind has workers of its own: what is isolated takes all of its time to give no answer.
+        with ThreadPoolExecutor(PARALLEL) as names, ThreadPoolExecutor(PARALLEL) as addresses:
+            resolving = _positive(names, self.resolves, self.ask["resolve"])
+            connecting = _positive(addresses, self.connects, self.ask["connect"])
+            resolved, connected = list(resolving), list(connecting)
+            for pause in AGAIN if connected else ():
+                time.sleep(pause)
+                connected = list(_positive(addresses, self.still_connects, connected))
+            entered = list(_positive(addresses, self.lets_in, connected))
+        return {"resolved": resolved, "connected": connected, "entered": entered, "late": self._is_late()}
 
-            def positive(check: Callable[[Any], Any], items: list[Any]) -> list[tuple[Any, Any]]:
-                futures = [(item, pool.submit(check, item)) for item in items]
-                results = [(item, future.result()) for item, future in futures]
-                return [(item, result) for item, result in results if result]
-
-            resolved = [name for name, _yes in positive(self.resolves, self.ask["resolve"])]
-            connected = [target for target, _yes in positive(self.connects, self.ask["connect"])]
-            entered = [target for target, _yes in positive(self.lets_in, connected)]
-        late = time.monotonic() > self.end
-        return {"resolved": resolved, "connected": connected, "entered": entered, "late": late}
+    def _is_late(self) -> bool:
+        return time.monotonic() > self.end
 
     def resolves(self, name: str) -> bool:
         """Whether the engine's name server resolves a name in this network."""
-        if time.monotonic() > self.end:
+        if self._is_late():
             return False
         query = struct.pack(">HHHHHH", random.randrange(65536), 256, 1, 0, 0, 0)
         query += b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0"
@@ -72,7 +78,7 @@ class Asker:
 
     def connects(self, target: list[Any]) -> bool:
         """Whether a connection is accepted."""
-        if time.monotonic() > self.end:
+        if self._is_late():
             return False
         try:
             self._connection(target).close()
@@ -80,13 +86,17 @@ class Asker:
         except OSError:
             return False
 
+    def still_connects(self, target: list[Any]) -> bool:
+        """Whether what accepted a connection accepts another one, or has no time left to be asked."""
+        return self._is_late() or self.connects(target)
+
     def _connection(self, target: list[Any]) -> socket.socket:
         return socket.create_connection((target[0], target[1]), self.timeout)
 
     def lets_in(self, target: list[Any]) -> bool:
         """Whether a PostgreSQL or Redis is there that wants no password."""
         for is_open in (is_open_postgresql, is_open_redis):
-            if time.monotonic() > self.end:
+            if self._is_late():
                 return False
             try:
                 with self._connection(target) as sock:
@@ -95,6 +105,11 @@ class Asker:
             except (OSError, ValueError, struct.error):
                 continue
         return False
+
+
+def _positive(pool: ThreadPoolExecutor, check: Callable[[Any], bool], items: list[Any]) -> Iterator[Any]:
+    """The items of which a check is true, in their order. All checks begin at once."""
+    return compress(items, pool.map(check, items))
 
 
 def has_address(own: str) -> bool:

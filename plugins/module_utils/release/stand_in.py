@@ -47,9 +47,7 @@ class Rolling:
             self.settle(service)
             return
         self.dismiss(service)
-        self._start(service)
-        self._steer(service, True)
-        self._drain(self.run.containers.of_service(service))
+        self.step_in(service)
         if service.files:
             self.serving.brought.append(service)
         if forced:
@@ -57,6 +55,14 @@ class Rolling:
         else:
             self.serving.up([service], service.key)
         self.dismiss(service)
+
+    def step_in(self, service: Service) -> None:
+        """Let a stand-in of what is on disk serve until it is dismissed. Raises EngineError when it does not get
+        healthy."""
+        if not self.run.containers.named(service.stand_in):
+            self._start(service)
+        self._steer(service, True)
+        self._drain(self.run.containers.of_service(service))
 
     def settle(self, service: Service) -> None:
         """Finish what a killed run began. The stand-in that it left may be all that serves: it is removed last."""

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ..core.errors import Failure
 from ..docker.containers import labels_of, name_of
 from ..docker.labels import SERVICE
 from .comparison import misled
+from .front_door import has_sockets
 from .inputs import bring
 from .overlap import Overlap
 from .rollout import Rollout
@@ -53,9 +55,10 @@ class Undo:
 
     def _back_to_previous(self) -> str:
         """Files, checkout and containers of the release that was in force."""
+        in_force = self._in_force()
+        self._stand_in_for_moved(in_force)
         self.tree.restore()
         self.tree.in_force.restore()
-        in_force = self._in_force()
         overlap = self._put_back_files(in_force)
         self.run.refresh()
         self.rollout.preparation.clear()  # a command keeps running where only the connection to it broke
@@ -78,6 +81,27 @@ class Undo:
             self.comparison.firewall.look_again()
             self.comparison.firewall.apply(self.comparison.state.get("firewall"))
         return "The previous release serves again%s" % self._with_other_images(in_force)
+
+    def _stand_in_for_moved(self, in_force: str) -> None:
+        """Let stand-ins of the failed release serve behind the front door, while what publishes ports starts again.
+        Where that is not possible, there is a gap."""
+        with suppress(Failure, OSError, ValueError):
+            self.run.refresh()
+            for service in self._moved(in_force):
+                self.rollout.rolling.step_in(service)
+
+    def _moved(self, in_force: str) -> list[Service]:
+        """The services that this run brought behind the front door, and that publish ports in the release in force: no
+        stand-in of that release would get requests."""
+        before = self.releases.services(in_force) if in_force else self.comparison.services
+        behind = {service.key for service in before if service.domains}
+        moved = [service for service in self.comparison.services if service.domains and service.key not in behind]
+        return [service for service in moved if self._is_behind_door(service)]
+
+    def _is_behind_door(self, service: Service) -> bool:
+        """Whether a service's own containers serve, and do so for the front door."""
+        found = self.run.containers.of_service(service)
+        return self.rollout.rolling.serves(service) and all(has_sockets(service, container) for container in found)
 
     def _put_back_files(self, in_force: str) -> Overlap:
         """Bring back the files in force; containers of the failed release still run with its passwords."""

@@ -11,7 +11,8 @@ import pwd
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -35,6 +36,8 @@ from .values import (
 #: How much of a commit's subject is kept.
 _SHOWN = 100
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
+#: For commits without their files.
+_WITHOUT_FILES = ("--filter=tree:0",)
 
 #: What git may speak, whatever the configuration says. Submodules, which commits name, may speak https and ssh only.
 _PROTOCOLS = [
@@ -218,13 +221,18 @@ class Checkout:
 
     def _elsewhere(self, commit: str) -> tuple[str, str]:
         """The git tree of a commit of the environment's branch and its full id, from a temporary directory."""
+        with self._temporary() as temporary:
+            full = temporary.fetch(commit, *_WITHOUT_FILES)
+            return temporary.tree(full), full
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Checkout]:
+        """A place for another checkout of the same, which ends with the block."""
         folder = tempfile.mkdtemp(prefix="bulkhead-")
         try:
             if self.owner:
                 os.chown(folder, pwd.getpwnam(self.owner).pw_uid, -1)
-            temporary = Checkout(self.module, folder, self.repository, self.branch, self.owner, self._credentials)
-            full = temporary.fetch(commit, "--filter=tree:0")  # commits without their files
-            return temporary.tree(full), full
+            yield Checkout(self.module, folder, self.repository, self.branch, self.owner, self._credentials)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -250,11 +258,15 @@ class Checkout:
             full, named = self._tagged(commit), "tag %s" % commit
         ancestry = ("merge-base", "--is-ancestor", full, self.remote_branch)
         if self.run(*ancestry, cwd=self.path)[0] != 0:
-            raise GitError(
-                "%s is not on branch %s, this environment's branch. Merge it there first, or correct "
-                "bulkhead_source_commit" % (named, self.branch)
-            )
+            raise self._on_another_branch(named, self._branch_with(full))
         return _exact(full)
+
+    def _on_another_branch(self, named: str, branch: str) -> GitError:
+        elsewhere = ", but on %s" % branch if branch else ""
+        return GitError(
+            "%s is not on branch %s, this environment's branch%s. Merge it there first, or correct "
+            "bulkhead_source_commit" % (named, self.branch, elsewhere)
+        )
 
     def _named(self, commit: str) -> str:
         """The full id of a commit that was fetched; empty where it has none of that name."""
@@ -281,15 +293,29 @@ class Checkout:
                 "bulkhead_source_commit is %s, which is a branch: what it means changes with every push. Name a commit "
                 "or a tag of branch %s" % (name, self.branch)
             )
+        what = "tag %s" % name
         if looks_like_commit(name):  # another branch may have it: only this one was fetched
-            raise GitError(
-                "commit %s is not on branch %s, this environment's branch, and no tag has that name. Push or merge it "
-                "there first, or correct bulkhead_source_commit" % (name, self.branch)
-            )
+            branch = self._branch_with(name)
+            if branch:
+                raise self._on_another_branch("commit %s" % name, branch)
+            what = "commit %s on any branch, and no tag of that name" % name
         raise GitError(
-            "%s has no tag %s. Push it, or correct bulkhead_source_commit"
-            % (without_credentials(self.repository), name)
+            "%s has no %s. Push it, or correct bulkhead_source_commit" % (without_credentials(self.repository), what)
         )
+
+    def _branch_with(self, commit: str) -> str:
+        """A branch of the repository that has a commit; empty where none has. All are fetched, to say what is wrong
+        with a name: nothing of them is kept."""
+        with self._temporary() as temporary:
+            where, every = temporary.place.directory, "+refs/heads/*:refs/heads/*"
+            temporary.run("init", "--quiet", "--bare", "--", where)
+            temporary.run("remote", "add", "--", "origin", self.repository, cwd=where)
+            fetching = ("fetch", "--quiet", "--no-tags", *_WITHOUT_FILES, "origin", every)
+            code, _output, errors = temporary.run_remote(*fetching, cwd=where)
+            self._check_remote(code, errors)
+            asking = ("for-each-ref", "--count=1", "--format=%(refname:short)", "--contains", commit, "refs/heads")
+            code, output, _errors = temporary.run(*asking, cwd=where)
+            return output.strip() if code == 0 else ""
 
     def _make_way(self) -> None:
         """Forget where the branch of before was, where git cannot know both: release and release/1."""

@@ -44,10 +44,11 @@ def values(name: str, model: Mapping[str, Any], taken: Iterable[int]) -> dict[st
 
 
 def ports(model: Mapping[str, Any], taken: Iterable[int]) -> dict[str, int]:
-    """Free ports on the machine, near the model's. Raises ValueError where none is left."""
+    """Free ports on the machine, near the model's; none behind the front door, whose ports all environments have.
+    Raises ValueError where none is left."""
     used = set(taken)
     found: dict[str, int] = {}
-    for variable, first in PORTS.items():
+    for variable, first in PORTS.items() if model.get("bulkhead_edge") is not True else ():
         port = model[variable]
         if not port:
             continue
@@ -104,10 +105,11 @@ def _directory(directory: str, name: str, known: Mapping[str, str]) -> str:
 
 def sentences(new: Mapping[str, Any], left_out: Sequence[str]) -> list[str]:
     """What was chosen, in lines for the screen."""
+    urls = " and ".join(str(new[port]) for port in PORTS if new[port])
     shown = {
         "directory": new["bulkhead_directory"],
         "domains": ", ".join(map(str, new["bulkhead_domains"])),
-        "ports": " and ".join(str(new[port]) for port in PORTS if new[port]),
+        "ports": f"{urls} of the machine's front door" if urls and new.get("bulkhead_edge") is True else urls,
         "branch": new["bulkhead_source_branch"],
     }
     lines = [f"{what}: {value}" for what, value in shown.items() if value]

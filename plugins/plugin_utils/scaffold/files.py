@@ -90,6 +90,24 @@ def remove(made: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
+def read_text(path: Path) -> str:
+    """The text of a file; empty where there is none. Raises Unusable where it cannot be read."""
+    return _text(path) if os.path.lexists(path) else ""
+
+
+def replace_all(directory: Path, files: Mapping[str, str]) -> None:
+    """Write files whether they exist or not, each as a whole. Raises Unusable where one cannot be written."""
+    for name, text in files.items():
+        path = directory / name
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise Unusable(f"{path} cannot be written: {error.strerror}") from error
+
+
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 #: What an answer is where there is none. The questions are in ``playbooks/new.yml``.
 DEFAULTS: Mapping[str, str] = {"bulkhead_server_user": "root", "bulkhead_kind": "django", "bulkhead_port": "8000"}
 KINDS = ("django", "container")
+#: The groups of the environments that it makes.
+GROUPS = ("production", "staging")
 
 _FORMS: Mapping[str, tuple[str, str]] = {
     "bulkhead_project": (r"[a-z][a-z0-9]{1,20}", "lower-case letters and digits, beginning with a letter: shop"),

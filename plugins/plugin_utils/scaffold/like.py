@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import yaml
 from ..declaration.inventory import Inventory, seal
 from ..declaration.model import Declaration
 from ..declaration.settings import plain
-from . import distinct
-from .files import Unusable, group_file, variable_files
+from . import distinct, subnets
+from .files import Unusable, group_file, read_text, variable_files
 from .renamed import Renamed, added, renamed, word
 
 #: Variables that Ansible adds to every host by itself.
@@ -36,6 +36,8 @@ class Model:
     host_variables: Mapping[str, Any]
     group_variables: Mapping[str, Any]
     parents: tuple[str, ...]
+    #: The subnets that environments declare, by group.
+    subnets: Mapping[str, Sequence[subnets.Network]] = field(default_factory=dict)
 
 
 def model(inventory: Inventory, fleet: Sequence[Declaration], sources: Sequence[str], name: str, like: str) -> Model:
@@ -72,14 +74,22 @@ def model(inventory: Inventory, fleet: Sequence[Declaration], sources: Sequence[
         host_variables=_plain({key: value for key, value in host.vars.items() if key not in _ANSIBLES_OWN}),
         group_variables=_plain(group.vars),
         parents=tuple(parent.name for parent in group.parent_groups if parent.name != "all"),
+        subnets={each.group: found for each in fleet for found in [subnets.declared(each.values)] if found},
     )
 
 
-def files(found: Model, name: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The new environment's files by their paths in the inventory, and the secret variables that were left out.
+@dataclass(frozen=True)
+class Files:
+    """The ``new`` environment's files by their paths in the inventory, those of the inventory that are ``changed``, and
+    the secret variables that were ``left_out``."""
 
-    Raises Unusable where a file of the model cannot be read, or no port is free.
-    """
+    new: Mapping[str, str]
+    changed: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
+def files(found: Model, name: str) -> Files:
+    """What is to be written. Raises Unusable where a file of the model cannot be read, or no port or subnet is free."""
     try:
         values = distinct.values(name, found.declaration.values, found.ports)
     except ValueError as error:
@@ -89,14 +99,19 @@ def files(found: Model, name: str) -> tuple[dict[str, str], tuple[str, ...]]:
     texts = variable_files(found.inventory, found.declaration.group)
     if found.group_variables:
         texts["inventory.yml"] = f"---\n{yaml.safe_dump(dict(found.group_variables), sort_keys=False)}"
+    text = read_text(found.inventory / subnets.FILE)
+    known = subnets.parsed(text) if text else subnets.Allocations()
+    own = found.subnets.get(found.declaration.group, ())
+    allocations, replaced = subnets.allocated(known, name, own, found.subnets) if own else (known, {})
+    words = {**found.words, **subnets.words(texts.values(), replaced)}
     for path, text in texts.items():
-        changed = _renamed(path, text, found.words, values)
+        changed = _renamed(path, text, words, values)
         made[f"group_vars/{name}/{path}"] = changed.text
         left_out += changed.left_out
     host = word(found.host, found.words)
     host = host if host != found.host else f"{found.host}-{name}"
     made[f"{name}.yml"] = group_file(name, host, found.host_variables, found.parents)
-    return made, tuple(left_out)
+    return Files(made, {subnets.FILE: allocations.text} if replaced else {}, tuple(left_out))
 
 
 def completed(made: Mapping[str, str], name: str, found: Model, declared: Mapping[str, Any]) -> dict[str, str]:

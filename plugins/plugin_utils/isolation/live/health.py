@@ -13,6 +13,12 @@ from typing import Any
 from ....module_utils.docker.labels import ONE_OFF, PROJECT, SERVICE
 from ..model import Environment
 
+#: What is said of a health check that the service does not declare: a worker's image asks a web server in vain.
+_BY_IMAGE = (
+    ", by the HEALTHCHECK of its image: give the service a healthcheck that fits what it does, or "
+    "healthcheck: {disable: true}"
+)
+
 
 def own_containers(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The containers of an environment's Compose projects, running or not."""
@@ -42,8 +48,20 @@ def unwell(
         completed = container["condition"] == "exited (0)" and once(container, services)
         serves = container["condition"] in ("healthy", "running", "starting")
         if not (serves or completed):
-            yield f"container {container['name']}", f"Container {container['name']} is {container['condition']}."
+            by = _BY_IMAGE if _is_checked_by_image(environment, container) else ""
+            yield f"container {container['name']}", f"Container {container['name']} is {container['condition']}{by}."
     for key, service in sorted(services.items()):
         if not service["once"] and counts[key] < service["replicas"]:
             has = f"{counts[key]} of {service['replicas']} containers" if counts[key] else "no container"
             yield f"service {key}", f"Service {key} has {has}."
+
+
+def _is_checked_by_image(environment: Environment, container: Mapping[str, Any]) -> bool:
+    """Whether a container failed a health check that no definition of its service has, so that it is its image's."""
+    key = container["labels"].get(SERVICE, "")
+    declared = [project.services[key] for project in environment.compose if key in project.services]
+    return (
+        container["condition"] == "unhealthy"
+        and bool(declared)
+        and not any(service.get("healthcheck") for service in declared)
+    )

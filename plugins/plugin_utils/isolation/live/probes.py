@@ -28,6 +28,9 @@ _DATA_PORTS = (5432, 6379, 6432)
 #: Stands for the machine as a container sees it: the gateways of its networks, unknown before the deployment.
 MACHINE = "machine"
 
+#: Stands for the addresses at which the machine's front door listens, which the machine knows.
+FRONT_DOOR = "front door"
+
 #: HTTP statuses that mean that a host is not served here.
 _REFUSALS = (400, 403, 421)
 
@@ -77,7 +80,10 @@ def plan_probes(
         owner = container["labels"].get(PREFIX, "")
         if owner not in bystanders or not container["running"]:
             continue
+        # By its inventory, and as it was deployed: an inventory may be changed and not deployed yet.
+        deployed = observation["registry"].get(owner) or {}
         public = {bystanders[owner].http_port, bystanders[owner].https_port}
+        public |= {deployed.get("http_port"), deployed.get("https_port")}
         for network in container["networks"].values():
             for name in (container["name"], *network["aliases"]):
                 if name not in own_names and not container["id"].startswith(name):
@@ -126,9 +132,7 @@ def _requests(environment: Environment, others: Iterable[Environment]) -> Iterat
     foreign = [domain for other in others if not (behind and is_routed(other)) for domain in other.domains[:1]]
     wanted = [(domain, "own") for domain in environment.domains[:3]]
     wanted += [(domain, "foreign") for domain in foreign[:5]] + [(_UNKNOWN, "unknown")]
-    bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")
-    # A port published on every address is on [::1] as well, if the machine has IPv6.
-    addresses = (("127.0.0.1", False), ("::1", True)) if bound in ("", "::") else ((bound, False),)
+    addresses = ((FRONT_DOOR, False),) if behind else _published_at(environment)
     for port, tls, standard in ((environment.http_port, False, 80), (environment.https_port, True, 443)):
         if port is None:
             continue
@@ -145,6 +149,13 @@ def _requests(environment: Environment, others: Iterable[Environment]) -> Iterat
                     "host_header": header,
                     "path": "/",
                 }
+
+
+def _published_at(environment: Environment) -> tuple[tuple[str, bool], ...]:
+    """Where an environment's ports are asked, and whether they need not be there."""
+    bound = str(environment.variables.get("bulkhead_bind_address") or "").strip("[]")
+    # A port published on every address is on [::1] as well, if the machine has IPv6.
+    return (("127.0.0.1", False), ("::1", True)) if bound in ("", "::") else ((bound, False),)
 
 
 def own_request(environment: Environment) -> dict[str, Any] | None:

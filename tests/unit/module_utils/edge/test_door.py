@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import (
     listened,
     render,
 )
+from ansible_collections.aiia.bulkhead.plugins.module_utils.state.locks import Locks
 from unit.module_utils.edge.fake_door import Killed, Running, a_route, running
 
 __all__ = ["running"]
@@ -61,6 +63,17 @@ def test_a_route_comes_changes_and_goes_and_no_other_one_does(running: Running) 
     assert door.withdraw("staging") == [] and not door.has("staging") and door.leads_to("staging") == set()
     assert door.fingerprints() == {"production": before}
     assert set(after_a_restart(running)) == {"production"}
+
+
+def test_routes_change_under_the_machines_lock(running: Running) -> None:
+    """Two deployments at once change them one after the other."""
+    publishing = Thread(target=running.door.publish, args=(OLD,), daemon=True)
+    with Locks(str(running.state)).machine():
+        publishing.start()
+        publishing.join(0.3)
+        assert publishing.is_alive() and "staging" not in running.door.live() | running.door.routes()
+    publishing.join(10)
+    assert running.door.live()["staging"] == running.door.routes()["staging"] == OLD
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"domains": ["staging.test"]}', "folder", "link"], ids=str)

@@ -17,7 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import D
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import files, roll_back
-from unit.module_utils.fake_engine import service, snapshot
+from unit.module_utils.fake_engine import COMPOSE_FILE, compose_text, file, service, snapshot
 from unit.module_utils.rolled import ROLLING, Killed, Rolled
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -250,7 +250,7 @@ def test_from_published_ports_and_back(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 #: What publishes its port.
-PLAIN = [service("web", **{**ROLLING, "prepare": []}), service("db", awaited=True)]
+PLAIN = [service("web", **{**ROLLING, "rolling": False, "steady": True, "prepare": []}), service("db", awaited=True)]
 
 
 def moving(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Moving:
@@ -285,6 +285,50 @@ def test_while_the_machine_moves_its_port_is_never_nobodys(tmp_path: Path, monke
         assert machine.who_serves(), at
         machine.deploy(**files(web="web:1"))
         assert (machine.who_serves(), machine.is_clean()) == ("web:1", True), at
+
+
+def failing_late(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Moving, dict[str, Any]]:
+    """A move that fails at a service that comes after web, which is behind the front door already."""
+    machine = moving(directory, monkeypatch)
+    machine.engine.sick["late:1"] = "exited 1"
+    compose = file(COMPOSE_FILE, compose_text(web="web:1", db="db:1", late="late:1"))
+    return machine, {"services": [*machine.web(), service("late")], "files": [compose, file("web.conf", "one")]}
+
+
+def test_a_move_that_fails_late_goes_back_without_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the front door a stand-in serves until what publishes the port is well again; whoever is killed then."""
+    counted, late = failing_late(tmp_path / "fails", monkeypatch)
+    assert "The previous release serves again" in counted.fails(**late).message
+    assert counted.door.move == Move(open=True) and counted.who_serves() == "plain:1" and counted.is_clean()
+    assert "aiia_prod" not in counted.door.ways
+
+    monkeypatch.setattr(Releases, "remove", lambda *_args: None)
+    for at in range(1, counted.made + 1):
+        machine, late = failing_late(tmp_path / f"again{at}", monkeypatch)
+        machine.killed_at = at
+        with pytest.raises(Killed):
+            machine.deploy(**late)
+        machine.killed_at = 0
+        assert machine.who_serves(), at
+        machine.deploy(**files(web="web:1"))
+        assert (machine.who_serves(), machine.is_clean()) == ("web:1", True), at
+
+
+def test_a_move_that_goes_back_without_the_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a gap then, and nothing else goes wrong."""
+    machine, late = failing_late(tmp_path / "env", monkeypatch)
+    machine.engine.on_call = lambda _call: None
+    stand_ins = 0
+
+    def refuse(call: str) -> bool:
+        nonlocal stand_ins
+        starts = "run --detach" in call
+        stand_ins += starts
+        return starts and stand_ins > 1
+
+    machine.engine.refuses = refuse
+    assert "The previous release serves again" in machine.fails(**late).message
+    assert stand_ins == 2 and machine.who_serves() == "plain:1" and machine.is_clean()
 
 
 def test_where_the_front_door_does_not_listen_nothing_is_led(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,14 +94,24 @@ ASK = pytest.mark.parametrize("ask", [Checkout.fetch, Checkout.remote_commit], i
 
 
 @ASK
-@pytest.mark.parametrize("named", ["main", "0" * 40, "deadbeef"])
+@pytest.mark.parametrize("digits", [40, 10])
 def test_a_commit_that_is_not_on_the_branch_is_refused(
-    checkout: Checkout, origin: Path, named: str, ask: Callable[[Checkout, str], str]
+    checkout: Checkout, origin: Path, digits: int, ask: Callable[[Checkout, str], str]
 ) -> None:
-    """Whether another branch has it or nobody does."""
-    wanted = tip(origin, "main") if named == "main" else named
-    with pytest.raises(GitError, match=r"is not on branch staging, this environment's branch.*bulkhead_source_commit"):
-        ask(checkout, wanted)
+    """The message says which branch has it."""
+    with pytest.raises(
+        GitError, match=r"is not on branch staging, this environment's branch, but on main\..*bulkhead_source_commit"
+    ):
+        ask(checkout, tip(origin, "main")[:digits])
+
+
+@ASK
+@pytest.mark.parametrize("named", ["0" * 40, "deadbeef"])
+def test_a_commit_that_nobody_has_is_refused(
+    checkout: Checkout, named: str, ask: Callable[[Checkout, str], str]
+) -> None:
+    with pytest.raises(GitError, match=rf"has no commit {named} on any branch, and no tag of that name\. Push it"):
+        ask(checkout, named)
 
 
 @ASK
@@ -122,7 +132,7 @@ def test_a_tag_on_the_branch(checkout: Checkout, origin: Path, ask: Callable[[Ch
         ("v9", "has no tag v9. Push it"),
         ("main", "is main, which is a branch: what it means changes with every push"),
         ("--upload-pack=touch x", "write a commit's id in hexadecimal, in full or abbreviated, or the name of a tag"),
-        ("elsewhere", "tag elsewhere is not on branch staging, this environment's branch. Merge it there first"),
+        ("elsewhere", "tag elsewhere is not on branch staging, this environment's branch, but on main. Merge it there"),
     ],
 )
 def test_what_is_no_tag_of_the_branch(

@@ -76,6 +76,12 @@ def test_ports_that_are_free() -> None:
         ports(STAGING, range(1024, 32768))
 
 
+def test_behind_the_front_door_all_have_its_ports() -> None:
+    """A copy with ports of its own would name them in its URLs."""
+    assert ports({**PRODUCTION, "bulkhead_edge": True}, [80, 443]) == {}
+    assert "bulkhead_https_port" not in values("qa", {**PRODUCTION, "bulkhead_edge": True}, [80, 443])
+
+
 @pytest.mark.parametrize(
     ("name", "usable"),
     [("qa", True), ("pr-123", True), ("qa_eu", True), ("QA", False), ("1a", False), ("a/b", False), ("qa\n", False)],

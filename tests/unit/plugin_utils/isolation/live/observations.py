@@ -39,7 +39,8 @@ def environment(prefix: str = "aiia_staging", **more: Any) -> Environment:
         claim("path", directory, kind="directory"),
         claim("host-port", f"{port}/tcp", ip=more.pop("bind", "127.0.0.1"), service="web"),
     )
-    project = ComposeProject(prefix, prefix, {"web": {"image": "web", "restart": "unless-stopped"}})
+    web = {"image": "web", "restart": "unless-stopped", "healthcheck": {"test": ["CMD", "true"]}}
+    project = ComposeProject(prefix, prefix, {"web": more.pop("web", web)})
     return Environment(
         prefix=prefix, machine="m1", directory=directory, http_port=port, compose=(project,), claims=claims, **more
     )

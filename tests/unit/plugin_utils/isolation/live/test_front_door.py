@@ -83,6 +83,14 @@ def test_others_behind_the_same_door_are_not_asked_for_here() -> None:
     }
 
 
+def test_it_is_asked_where_the_front_door_listens() -> None:
+    """The machine knows where that is: the door has addresses of its own."""
+    made = plan_probes(environment(), [], seen({}))
+    assert {(one["address"], one["port"]) for one in made.requests} == {("front door", 80), ("front door", 443)}
+    plain = plan_probes(environment(behind=False), [], seen({}))
+    assert {one["address"] for one in plain.requests} == {"127.0.0.1", "::1"}
+
+
 def test_the_front_door_is_no_stranger() -> None:
     """Its directory holds the sockets of all that are behind it."""
     door = container(

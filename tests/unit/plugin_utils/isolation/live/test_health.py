@@ -38,6 +38,22 @@ def test_what_does_not_serve(condition: str) -> None:
     assert wrong(seen(condition)) == [f"Container it is {condition}."]
 
 
+@pytest.mark.parametrize(
+    ("definition", "condition", "said"),
+    [
+        ({}, "unhealthy", "by the HEALTHCHECK of its image: give the service a healthcheck"),
+        ({"healthcheck": {"test": ["CMD", "true"]}}, "unhealthy", ""),
+        ({}, "exited (1)", ""),
+    ],
+)
+def test_a_health_check_that_nobody_declared(definition: dict[str, Any], condition: str, said: str) -> None:
+    """A worker that runs the application's image is asked for pages."""
+    looked_at = environment(web={"image": "web", **definition})
+    ((_resource, problem),) = unwell(looked_at, observation(containers=[seen(condition)]), {"web": service()})
+    assert problem.startswith(f"Container it is {condition}") and said in problem
+    assert ("HEALTHCHECK" in problem) is bool(said)
+
+
 @pytest.mark.parametrize("condition", ["healthy", "running", "starting"])
 def test_what_serves(condition: str) -> None:
     assert wrong(seen(condition)) == []

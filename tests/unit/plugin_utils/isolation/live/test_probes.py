@@ -16,7 +16,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.probe
     judge_probes,
     plan_probes,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import services_of
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.registered import entry_of, services_of
 from unit.plugin_utils.isolation.live.observations import container, deployed, environment, labels, network, observation
 
 OURS, THEIRS = "aiia_staging", "aiia_prod"
@@ -54,6 +54,13 @@ def test_names_and_addresses_of_others_are_asked_for() -> None:
     assert made.owners["postgresql"] == THEIRS
     assert made.owner("172.18.0.1", 5433) == THEIRS and made.owner("172.18.0.1", 80) == "another environment"
     assert not made.cut
+
+
+def test_what_others_still_serve_the_public_at_is_no_target() -> None:
+    """Their inventory has other ports already, or the front door's, and nobody has deployed that yet."""
+    moved = replace(theirs(), http_port=8090, https_port=8493)
+    connect = plan_probes(ours(), [moved], machine(registry={THEIRS: entry_of(theirs())})).connect
+    assert {"address": "machine", "port": 80} not in connect and {"address": "machine", "port": 5433} in connect
 
 
 def test_nobody_else_means_no_probes_inside() -> None:
