@@ -282,6 +282,10 @@ def service_job(step: EnvironmentStep, job: str, release: Release, services: Seq
             step.live.ending.conclude(step.session, job, answer["steps"])
         return answer
     arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
+    if job == "logs" and values["bulkhead_follow"]:
+        raise AnsibleActionFail(
+            f"{prefix} is a stack of a swarm, whose logs are not followed: leave bulkhead_follow out"
+        )
     if job == "logs":
         arguments.update(logs=[*names], lines=values["bulkhead_lines"], since=values["bulkhead_since"])
     answer = mask(step.call("stack_info", arguments), secret_values(release))
