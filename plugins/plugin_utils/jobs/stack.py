@@ -45,7 +45,8 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
         "send": [] if step._task.check_mode and built.get("built") else send,
         "resolve": [image for image in wanted if image not in send],
         "sources": sources(release),
-        "before": before.get("pinned") or {},
+        # What bulkhead_image means now is asked each time, as on one machine.
+        "before": {image: pin for image, pin in (before.get("pinned") or {}).items() if image != given},
         "login": _login(values),
     }
     answer = _stack(step, "images", arguments)
