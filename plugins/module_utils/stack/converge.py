@@ -18,7 +18,7 @@ from ..core.steps import Step, sentence
 from ..docker.engine import Engine
 from ..swarm.api import SwarmApi, SwarmError
 from .kept import KeptReleases, config_name
-from .look import look
+from .look import look_or_fail
 from .plan import StackPlan, plan, prepared_key, unneeded
 from .prepare import StackJobs
 from .rollout import StackError, StackRollout
@@ -39,7 +39,7 @@ class StackConverger:
         self.prefix = str(wanted["prefix"])
         self.releases = KeptReleases(api, self.prefix)
         self.current = self.releases.manifest(self.releases.current)
-        self.seen = look(api)
+        self.seen = look_or_fail(api)
         self.plan: StackPlan = plan(wanted, self.seen, self.current)
         self.rollout = StackRollout(engine, api, str(wanted["project"]), login)
         self.begun: list[Step] = []
@@ -135,8 +135,12 @@ class StackConverger:
                 self.releases.remove(name)
         names = self.releases.names()
         kept = self.releases.files(names) | {config_name(self.prefix, name) for name in names}
+        try:
+            seen = look_or_fail(self.api)
+        except SwarmError:  # managers elect another leader
+            return []
         steps = []
-        for kind, one in unneeded(self.prefix, look(self.api), kept):
+        for kind, one in unneeded(self.prefix, seen, kept):
             with suppress(SwarmError):
                 self.api.remove_object(kind, one["id"])
                 steps.append(Step("remove", one["name"], kind))
