@@ -6,21 +6,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.steps import Step
 from ..docker.labels import RELEASE, STACK
-from .look import own
+from .look import digest_of, own
 
 
 @dataclass(frozen=True)
 class StackPlan:
     """What is to be done: nothing where ``steps`` is empty. ``prepare`` are the jobs that run before, ``first`` says
-    that services which they need are not there yet."""
+    that services which the application needs are not there yet."""
 
     steps: tuple[Step, ...] = ()
     prepare: tuple[Mapping[str, Any], ...] = ()
@@ -41,9 +39,9 @@ def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[st
     there = stack_services(wanted["project"], seen)
     drifted = others_than_left(there, current)
     same = current.get("digest") == wanted["digest"]
-    if same and not drifted and not set(wanted["definitions"]) ^ set(there):
-        return StackPlan()
     prepare = tuple(to_prepare(wanted, seen, current))
+    if same and not drifted and not prepare and not set(wanted["definitions"]) ^ set(there):
+        return StackPlan()
     steps = list(_made(wanted, seen))
     steps += [Step("prepare", job["service"], "service", detail=" ".join(job["command"])) for job in prepare]
     for key, digest in wanted["definitions"].items():
@@ -56,7 +54,7 @@ def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[st
     steps += [Step("remove", key, "service") for key in there if key not in wanted["definitions"]]
     if not steps:  # such as a setting that no service reads
         steps.append(Step("update", wanted["project"], "stack"))
-    return StackPlan(tuple(steps), prepare, bool(prepare and set(wanted["foundation"]) - set(there)))
+    return StackPlan(tuple(steps), prepare, bool(set(wanted["foundation"]) - set(there)))
 
 
 def others_than_left(there: Mapping[str, Mapping[str, Any]], current: Mapping[str, Any]) -> list[str]:
@@ -68,16 +66,25 @@ def others_than_left(there: Mapping[str, Mapping[str, Any]], current: Mapping[st
 def to_prepare(
     wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[str, Any]
 ) -> Iterable[Mapping[str, Any]]:
-    """The jobs whose service was not prepared for its image yet, on the node that has the data."""
+    """The jobs whose service was not prepared for its image yet, on the node that has the data.
+
+    In force already, the image counts as prepared for: a later release did that where a person returned to this one.
+    """
     done = current.get("prepared") or {}
-    return [job for job in wanted["jobs"] if done.get(job["service"]) != prepared_key(wanted, job["service"], seen)]
+    from_part = 1 if current.get("digest") == wanted["digest"] else 0
+
+    def differs(service: str) -> bool:
+        key = prepared_key(wanted, service, seen)
+        return done.get(service, "").split("-")[from_part:] != key.split("-")[from_part:]
+
+    return [job for job in wanted["jobs"] if differs(job["service"])]
 
 
 def prepared_key(wanted: Mapping[str, Any], service: str, seen: Mapping[str, Any]) -> str:
-    """What a service was prepared for: its image, its commands, and the node with the data."""
+    """What a service was prepared for: its image, and after a hyphen its commands and the node with the data."""
     commands = [job["command"] for job in wanted["jobs"] if job["service"] == service]
-    parts = [wanted["images"].get(service, ""), commands, data_nodes(wanted["data_label"], seen)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    where = [commands, data_nodes(wanted["data_label"], seen)]
+    return "%s-%s" % (digest_of(wanted["images"].get(service, "")), digest_of(where))
 
 
 def data_nodes(label: str, seen: Mapping[str, Any]) -> list[str]:
