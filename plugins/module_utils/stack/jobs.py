@@ -88,7 +88,9 @@ def _converged(
     result: dict[str, Any] = {"changed": bool(steps), "steps": as_dicts(steps), "commit": wanted["commit"]}
     result["release"] = converger.releases.current
     result["prepares"] = bool(converger.plan.prepare)
-    result["has_served"] = bool(converger.current)
+    result["has_served"] = converger.has_served
+    if steps and not returning:
+        converger.require_room()
     if steps and not check:
         result["release"] = converger.apply(files, returning)
     return result
