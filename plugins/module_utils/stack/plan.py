@@ -71,13 +71,16 @@ def to_prepare(
     In force already, the image counts as prepared for: a later release did that where a person returned to this one.
     """
     done = current.get("prepared") or {}
-    from_part = 1 if current.get("digest") == wanted["digest"] else 0
+    in_force = current.get("digest") == wanted["digest"]
 
-    def differs(service: str) -> bool:
-        key = prepared_key(wanted, service, seen)
-        return done.get(service, "").split("-")[from_part:] != key.split("-")[from_part:]
+    def counts(key: str) -> str:
+        return key.rpartition("-")[2] if in_force else key
 
-    return [job for job in wanted["jobs"] if differs(job["service"])]
+    return [
+        job
+        for job in wanted["jobs"]
+        if counts(done.get(job["service"], "")) != counts(prepared_key(wanted, job["service"], seen))
+    ]
 
 
 def prepared_key(wanted: Mapping[str, Any], service: str, seen: Mapping[str, Any]) -> str:

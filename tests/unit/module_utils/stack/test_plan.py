@@ -84,15 +84,6 @@ def test_commands_run_once_for_each_image() -> None:
     assert words(plan(given, seen, in_force(prepared=done))) == ["update web"]
 
 
-def test_commands_run_again_after_a_restore() -> None:
-    """The release is in force already, and what was prepared is forgotten: the restored data may be older."""
-    given, seen = wanted(digest="one", jobs=[JOB], configs=[]), swarm("web", "db")
-    now = in_force(definitions=given["definitions"])
-    done = {"web": prepared_key(given, "web", seen)}
-    assert plan(given, seen, {**now, "prepared": done}) == StackPlan()
-    assert words(plan(given, seen, {**now, "prepared": {}})) == ["prepare web: migrate --now"]
-
-
 def test_other_commands_run_for_the_release_in_force() -> None:
     given, seen = wanted(digest="one", jobs=[JOB], configs=[]), swarm("web", "db")
     done = {"web": prepared_key({**given, "jobs": [{**JOB, "command": ["old"]}]}, "web", seen)}
