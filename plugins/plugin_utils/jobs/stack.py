@@ -45,7 +45,8 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
         "send": [] if step._task.check_mode and built.get("built") else send,
         "resolve": [image for image in wanted if image not in send],
         "sources": sources(release),
-        "before": before.get("pinned") or {},
+        # What bulkhead_image means now is asked each time, as on one machine.
+        "before": {image: pin for image, pin in (before.get("pinned") or {}).items() if image != given},
         "login": _login(values),
     }
     answer = _stack(step, "images", arguments)
@@ -282,6 +283,10 @@ def service_job(step: EnvironmentStep, job: str, release: Release, services: Seq
             step.live.ending.conclude(step.session, job, answer["steps"])
         return answer
     arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
+    if job == "logs" and values["bulkhead_follow"]:
+        raise AnsibleActionFail(
+            f"{prefix} is a stack of a swarm, whose logs are not followed: leave bulkhead_follow out"
+        )
     if job == "logs":
         arguments.update(logs=[*names], lines=values["bulkhead_lines"], since=values["bulkhead_since"])
     answer = mask(step.call("stack_info", arguments), secret_values(release))
