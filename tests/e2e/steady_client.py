@@ -22,13 +22,13 @@ _CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _CONTEXT.check_hostname, _CONTEXT.verify_mode = False, ssl.CERT_NONE
 
 
-def ask(address: str, port: int, name: str) -> tuple[int, dict[str, str]]:
+def ask(address: str, port: int, name: str, path: str = "/") -> tuple[int, dict[str, str]]:
     """The status and the headers of one answer, which is read to its end."""
     with (
         socket.create_connection((address, port), timeout=PATIENCE) as plain,
         _CONTEXT.wrap_socket(plain, server_hostname=name) as link,
     ):
-        link.sendall(f"GET / HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode())
+        link.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode())
         said = b""
         while part := link.recv(1 << 16):
             said += part

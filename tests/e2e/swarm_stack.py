@@ -40,7 +40,7 @@ REPOSITORY = "/srv/repository/shop"
 BUILDX = tuple(f"/usr/{folder}/docker/cli-plugins/docker-buildx" for folder in ("libexec", "local/lib", "lib"))
 
 #: Names instead of virtual addresses, and an update that is watched for less than a person would wait.
-_DEPLOY = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
+DEPLOY = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
 
 
 class StackSite(Site):
@@ -72,14 +72,19 @@ def give_repository(server: SwarmServer) -> None:
     docker("cp", str(plugin), f"{server.container}:{BUILDX[0]}")
 
 
+def trust_registry(servers: SwarmServers, registry: ContainerRegistry) -> None:
+    """Have each server's engine take the registry's certificate."""
+    for server in servers:
+        folder = f"/etc/docker/certs.d/{registry.address}"
+        server.run("sh", "-c", f"mkdir -p {folder} && cat >{folder}/ca.crt", given=registry.certificate)
+
+
 def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: Path) -> Place:
     """The environment. Its application is built on the first server, the other images are in the registry."""
     give_repository(servers[0])
     for image, name in ((NGINX, "shop/nginx:1"), (REDIS, "shop/redis:1")):
         registry.push(image, name)
-    for server in servers:
-        folder = f"/etc/docker/certs.d/{registry.address}"
-        server.run("sh", "-c", f"mkdir -p {folder} && cat >{folder}/ca.crt", given=registry.certificate)
+    trust_registry(servers, registry)
     site = StackSite(directory, servers.name, host_variables={"ansible_timeout": 5})
     site.servers = servers
     certificate, key = self_signed([DOMAIN])
@@ -107,14 +112,14 @@ def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: P
                 "volumes": [],
                 "healthcheck": {**health_check(20, 2), "test": ["CMD", *FETCH]},
                 "stop_grace_period": "2s",
-                "deploy": {**_DEPLOY, "replicas": 2},
+                "deploy": {**DEPLOY, "replicas": 2},
             },
             "nginx": {
                 "image": f"{registry.address}/shop/nginx:1",
                 "volumes": ["./docker/nginx:/etc/nginx/conf.d:ro", "./.bulkhead/private/nginx:/etc/nginx/tls:ro"],
-                "deploy": _DEPLOY,
+                "deploy": DEPLOY,
             },
-            "redis": {"image": f"{registry.address}/shop/redis:1", "deploy": _DEPLOY},
+            "redis": {"image": f"{registry.address}/shop/redis:1", "deploy": DEPLOY},
         },
     )
     place.secrets = {

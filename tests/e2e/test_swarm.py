@@ -218,6 +218,31 @@ def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
     play(stack, "verify").succeeded()
 
 
+@pytest.mark.full  # three minutes
+def test_ten_releases_and_a_killed_worker(group: Group, stack: Place) -> None:
+    """No release fails a request. A worker without power takes no more with it than what was on its way there."""
+    with steady_requests(*(server.address for server in group.servers)) as requests:
+        for number in range(10):
+            stack.variables["bulkhead_env"]["SAY"] = f"release {number}"
+            assert "update django_prod" in stack.deploy().succeeded().output
+    print(f"{requests.served} requests in ten releases")
+    assert requests.failed == [] and requests.served > 500
+
+    name = next(node for node in running(group, stack, "django_prod").values() if node != "node1")
+    killed = group.servers.named(name)
+    others = [server.address for server in group.servers if server is not killed]
+    with steady_requests(*others) as requests:
+        eventually(lambda: requests.served > 20, 20)
+        killed.kill()
+        eventually(lambda: sum(node != name for node in running(group, stack, "django_prod").values()) == 2, 60)
+        served = requests.served
+        eventually(lambda: requests.served > served + 100, 60)
+    killed.start()
+    eventually(lambda: name in group.nodes("node1"), 60)
+    print(f"{requests.served} requests with a killed worker, failed: {requests.failed}")
+    assert len(requests.failed) <= len(others), requests.failed
+
+
 def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
     bystanders = group.tasks("node1")
     done = play(stack, "destroy", "-e", f"bulkhead_confirm={stack.prefix}").succeeded()

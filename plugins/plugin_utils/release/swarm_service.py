@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,12 @@ _MONITOR = "20s"
 #: Where the default nginx looks for the flags by which one machine moves requests to another container. Swarm's own
 #: updates take their place, and without the directory there is no flag.
 _TRAFFIC = ".bulkhead/traffic"
+
+#: The kind of a service's question (x-bulkhead) that says that it is a database, which keeps passwords in its data.
+_DATABASE = "database"
+
+#: In the container of a database, in memory even where its files cannot be written: it has taken its passwords.
+_TAKEN = "/dev/shm/bulkhead-passwords-taken"
 
 _NO_NEW_PRIVILEGES = ("no-new-privileges", "no-new-privileges:true")
 
@@ -63,6 +70,7 @@ class SwarmService:
             )  # fmt: skip
         self._named_as_before(service)
         self._mounts(service)
+        self._learns(service)
         self._ports(service)
         self._settings(service)
         deploy = dict(service.get("deploy") or {})
@@ -120,6 +128,24 @@ class SwarmService:
             service["volumes"] = kept
         else:
             service.pop("volumes", None)
+
+    def _learns(self, service: dict[str, Any]) -> None:
+        """Have each new task of a database take the passwords of its files before it counts as healthy.
+
+        Its data has those of earlier releases, and from a manager no command can be run in a task on another node. So
+        the health check does it, once in each container.
+        """
+        command = self._described.retire or self._described.on_change
+        check = dict(service.get("healthcheck") or {})
+        how = check.get("test")
+        if self._described.question_kind != _DATABASE or not (command and how) or how == ["NONE"] or not self._writes:
+            return
+        kind, *words = ["CMD-SHELL", how] if isinstance(how, str) else map(str, how)
+        asked = words[0] if kind == "CMD-SHELL" else shlex.join(words)
+        learn = shlex.join(command).replace("$", "$$")  # Compose's own dollar: in this command it means itself
+        taken = f"{{ {learn} < /dev/null && : > {_TAKEN}; }}"
+        check["test"] = ["CMD", "sh", "-c", f"{{ {asked}\n}} && {{ [ -e {_TAKEN} ] || {taken}; }}"]
+        service["healthcheck"] = check
 
     def _bind(self, service: dict[str, Any], mount: Mapping[str, Any], source: str) -> None:
         path = posixpath.normpath(source)

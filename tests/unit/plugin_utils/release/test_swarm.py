@@ -107,6 +107,26 @@ def test_data_is_pinned_and_replaced_after_it_has_ended(tmp_path: Path) -> None:
     assert any("io.bulkhead.data.app_prod=true" in note for note in release.stack.notes)
 
 
+def test_a_database_takes_its_passwords_before_it_is_healthy(tmp_path: Path) -> None:
+    """Its data has those of earlier releases, and nobody runs a command in a task on another node."""
+    services: dict[str, Any] = {"postgresql": {"x-bulkhead": {"retire": ["take", "$it now"]}}}
+    services["postgresql"]["healthcheck"] = {"test": ["CMD", "ready", "for me"]}
+    *shell, script = service(rendered(tmp_path / "a", bulkhead_services=services), "postgresql")["healthcheck"]["test"]
+    assert shell == ["CMD", "sh", "-c"]
+    taken = "/dev/shm/bulkhead-passwords-taken"
+    learn = f"{{ [ -e {taken} ] || {{ take '$$it now' < /dev/null && : > {taken}; }}; }}"
+    assert script == f"{{ ready 'for me'\n}} && {learn}"
+    given: dict[str, Any] = {"text": "ready || exit 1", "list": ["CMD-SHELL", "ready || exit 1"]}
+    for name, check in given.items():
+        services["postgresql"]["healthcheck"] = {"test": check}
+        release = rendered(tmp_path / name, bulkhead_services=services)
+        assert service(release, "postgresql")["healthcheck"]["test"][-1] == f"{{ ready || exit 1\n}} && {learn}"
+    services["postgresql"]["healthcheck"] = {"test": ["NONE"]}
+    release = rendered(tmp_path / "none", bulkhead_services=services)
+    assert service(release, "postgresql")["healthcheck"]["test"] == ["NONE"]
+    assert "passwords-taken" not in str(service(release, "redis"))
+
+
 def test_what_keeps_nothing_is_spread(tmp_path: Path) -> None:
     """Without volumes the application and nginx run anywhere, and a new task answers before an old one ends."""
     services: dict[str, Any] = {
