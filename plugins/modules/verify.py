@@ -67,6 +67,7 @@ replies:
   elements: dict
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -97,14 +98,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     _refuse_strays(own)
     connect = targets(params["connect"], own, observation["networks"])
     ask = {"resolve": params["resolve"], "connect": connect}
-    answers = prober.requests(at_the_door(params["requests"], observation["state_directory"]))
+    requests = at_the_door(params["requests"], observation["state_directory"])
+    # All three at once: each mostly waits, and the first for what gives no answer.
+    with ThreadPoolExecutor(3) as pool:
+        inside = pool.submit(prober.inside, own if params["resolve"] or connect else [], ask)
+        answers = pool.submit(prober.requests, requests)
+        replies = pool.submit(prober.execute, params["questions"])
     return {
         "changed": False,
         "observation": observation,
-        "inside": prober.inside(own, ask) if params["resolve"] or connect else [],
-        "answers": [dict(given, certificate=dates(given["certificate"])) for given in answers],
+        "inside": inside.result(),
+        "answers": [dict(given, certificate=dates(given["certificate"])) for given in answers.result()],
         "renewal": Store(params["prefix"], params["state_directory"]).last() if params["prefix"] else {},
-        "replies": prober.execute(params["questions"]),
+        "replies": replies.result(),
     }
 
 

@@ -116,6 +116,7 @@ def test_node(profiled: Callable[[str], Profiled]) -> None:
     assert ask(shop.staging, "/about").json == {"release": "two", **expected}
 
 
+@pytest.mark.full  # two minutes, most of them to build an image with Apache and PHP
 def test_php(profiled: Callable[[str], Profiled]) -> None:
     """Apache without a capability: a table that was migrated, uploads on the volume."""
     shop = profiled("PHP")

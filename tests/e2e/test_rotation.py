@@ -20,7 +20,7 @@ from guide_stack import SERVICES, Guide, self_signed
 from load import Load, Pace
 from load_guide import faults_of_rows, peer
 from observe import eventually, moment, running
-from sabotage import receipt, started
+from sabotage import let_time_pass, receipt, started
 from support import Place, docker
 
 PACE = Pace(rate=15.0)
@@ -196,6 +196,7 @@ def test_a_run_that_is_killed(guide: Guide, step: str) -> None:
             eventually(lambda: reached() or process.poll() is not None, 120, pause=0.03)
             assert process.poll() is None, (place.site.directory / "killed.log").read_text()
         assert opens_database(place, user, earlier["DB_PASSWORD"])
+        let_time_pass(place)
         place.deploy(passwords=["staging"]).succeeded()
     assert_alone(place, user, place.secrets["bulkhead_secrets"], earlier)
     assert served(place).split() == certificate.split()

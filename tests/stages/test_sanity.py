@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`ansible-test sanity` on the oldest and the newest supported core, each in an environment of its own.
+"""`ansible-test sanity` on the oldest and the newest supported core, each in an environment of its own: what is
+released on both, and on the newest this repository's tests as well.
 
 ansible-test wants the collection under a real path `ansible_collections/aiia/bulkhead`, outside of any repository that
 ignores it, so the files are copied there.
@@ -18,13 +19,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from stages.tools import CACHE, copy_collection, run_tool
+from stages.tools import CACHE, build_archive, copy_collection, run_tool
 
 SANITY = CACHE / "sanity"
 CORES = {
     "oldest": ("ansible-core>=2.19,<2.20", ("3.11",)),
     "newest": ("ansible-core>=2.21,<2.22", ("3.13", "3.12")),
 }
+#: Those on which the tests are read too. They are never run by another core than that of this environment.
+WHOLE = ("newest",)
 # ansible-test fetches this script from the network, to put pip into its environments; Python brings a pip itself.
 GET_PIP = """\
 import ensurepip, os, subprocess, sys
@@ -71,6 +74,13 @@ def prepare_pip(venv: Path, home: Path) -> None:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
 
 
+def released(parent: Path) -> Path:
+    """What the archive holds, at a path as ansible-test wants it."""
+    target = parent / "ansible_collections/aiia/bulkhead"
+    shutil.unpack_archive(build_archive(copy_collection(parent / "source"), parent), target)
+    return target
+
+
 def sanity(name: str) -> str:
     requirement, versions = CORES[name]
     found = [(version, python) for version in versions if (python := find_python(version))]
@@ -91,7 +101,7 @@ def sanity(name: str) -> str:
     }
     command = [str(venv / "bin/ansible-test"), "sanity", "--local", "--color", "no", "--python", version]
     with tempfile.TemporaryDirectory(prefix="bulkhead-sanity-") as parent:
-        tree = copy_collection(Path(parent))
+        tree = copy_collection(Path(parent)) if name in WHOLE else released(Path(parent))
         return run_tool(f"sanity-{name}", command, environment, tree, complaint="^(ERROR|FATAL): ")
 
 

@@ -17,8 +17,9 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from typing import Any
 
 PARALLEL = 16
@@ -46,19 +47,15 @@ class Asker:
         """The names ``resolved``, targets ``connected``, servers ``entered``, and whether time ran out (``late``)."""
         if not has_address(self.ask.get("own", "")):
             return {"error": "this is not the network of that container"}
-        with ThreadPoolExecutor(PARALLEL) as pool:
-
-            def positive(check: Callable[[Any], Any], items: list[Any]) -> list[tuple[Any, Any]]:
-                futures = [(item, pool.submit(check, item)) for item in items]
-                results = [(item, future.result()) for item, future in futures]
-                return [(item, result) for item, result in results if result]
-
-            resolved = [name for name, _yes in positive(self.resolves, self.ask["resolve"])]
-            connected = [target for target, _yes in positive(self.connects, self.ask["connect"])]
+        # Each kind has workers of its own: what is isolated takes all of its time to give no answer.
+        with ThreadPoolExecutor(PARALLEL) as names, ThreadPoolExecutor(PARALLEL) as addresses:
+            resolving = _positive(names, self.resolves, self.ask["resolve"])
+            connecting = _positive(addresses, self.connects, self.ask["connect"])
+            resolved, connected = list(resolving), list(connecting)
             for pause in AGAIN if connected else ():
                 time.sleep(pause)
-                connected = [target for target, _yes in positive(self.still_connects, connected)]
-            entered = [target for target, _yes in positive(self.lets_in, connected)]
+                connected = list(_positive(addresses, self.still_connects, connected))
+            entered = list(_positive(addresses, self.lets_in, connected))
         return {"resolved": resolved, "connected": connected, "entered": entered, "late": self._is_late()}
 
     def _is_late(self) -> bool:
@@ -108,6 +105,11 @@ class Asker:
             except (OSError, ValueError, struct.error):
                 continue
         return False
+
+
+def _positive(pool: ThreadPoolExecutor, check: Callable[[Any], bool], items: list[Any]) -> Iterator[Any]:
+    """The items of which a check is true, in their order. All checks begin at once."""
+    return compress(items, pool.map(check, items))
 
 
 def has_address(own: str) -> bool:
