@@ -17,9 +17,9 @@ from ..core.meanwhile import tell
 from ..core.steps import Step, sentence
 from ..docker.engine import Engine
 from ..swarm.api import SwarmApi, SwarmError
-from .kept import KeptReleases, config_name
+from .kept import DATA_NODE, KeptReleases, config_name
 from .look import look
-from .plan import StackPlan, plan, prepared_key, unneeded
+from .plan import StackPlan, data_node, plan, prepared_key, unneeded
 from .prepare import StackJobs
 from .rollout import StackError, StackRollout
 
@@ -111,9 +111,10 @@ class StackConverger:
     def _keep(self, prepared: Mapping[str, str], returning: str) -> str:
         """Write down what is in force."""
         specs = {key: service["spec"] for key, service in self.rollout.services().items()}
+        node = {DATA_NODE: data_node(self.wanted, self.seen)}
         again = returning or (self.releases.current if self.current.get("digest") == self.wanted["digest"] else "")
         if again:
-            self.releases.bring(again, specs, prepared)
+            self.releases.bring(again, specs, prepared, node)
             return again
         name = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), str(self.wanted["digest"])[:8])
         manifest = {key: self.wanted[key] for key in _KEPT}
@@ -122,7 +123,7 @@ class StackConverger:
             follows=self.releases.current,
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
-        self.releases.keep(name, manifest, self.wanted["labels"], specs, prepared)
+        self.releases.keep(name, manifest, {**self.wanted["labels"], **node}, specs, prepared)
         return name
 
     def remove_unneeded(self) -> list[Step]:

@@ -107,7 +107,9 @@ class StackCalls(MachineCalls):
                 raise AnsibleActionFail(f"{host}: {answer.get('msg') or 'the module ended without an answer'}")
             nodes[host] = answer["observation"]
         self.nodes.away = away
-        return {**found, "host": self.nodes.manager, "nodes": nodes, "away": away, "stack": self.swarm()["look"]}
+        swarm = self.swarm()
+        more = {"stack": swarm["look"], "data_node": swarm["data_node"]}
+        return {**found, "host": self.nodes.manager, "nodes": nodes, "away": away, **more}
 
     def swarm(self, **more: Any) -> dict[str, Any]:
         """What the manager says of the swarm, and of what is kept of the environment where ``more`` asks for it."""

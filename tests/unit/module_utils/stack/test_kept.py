@@ -72,6 +72,15 @@ def test_one_that_is_in_force_again(releases: KeptReleases) -> None:
         releases.resolve("r9")
 
 
+def test_the_node_with_the_data(releases: KeptReleases) -> None:
+    """It is noted with each deployment, and stays with what else is noted."""
+    assert releases.data_node == ""
+    releases.bring("r1", {}, {}, {kept.DATA_NODE: "n2"})
+    assert releases.data_node == "n2" and releases.manifest("r1")["data_node"] == "n2"
+    releases.bring("r1", {"web": "now"}, {})
+    assert releases.data_node == "n2"
+
+
 def test_which_ones_go(releases: KeptReleases) -> None:
     """The one in force and those before it stay first."""
     assert releases.surplus(2) == ["r1"]
