@@ -175,6 +175,11 @@ def _desired(file: Mapping[str, Any], params: Mapping[str, Any]) -> DesiredFile:
     return DesiredFile(str(file["path"]), content, 0o600, bool(file["secret"]), source)
 
 
+def renew(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing more: whatever the job, the module renews the lease of its run before it begins."""
+    return {"changed": False, "steps": []}
+
+
 JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]] = {
     "images": images,
     "fetch": fetch,
@@ -184,4 +189,5 @@ JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[st
     "restart": restart,
     "forget": forget,
     "destroy": destroy,
+    "renew": renew,
 }

@@ -87,7 +87,7 @@ def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
         given = {"pinned": sorted(wanted), "login": _login(step.declaration.values)}
         try:
             arguments = {**step.common(), "job": "fetch", "given": json.dumps(given)}
-            answer = nodes.call(host, "stack", arguments)
+            answer = _presentable(step, nodes.call(host, "stack", arguments))
         except AnsibleError as error:
             faults[host] = str(error.message).partition("\n")[0]
             continue
@@ -125,7 +125,16 @@ def _login(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _stack(step: EnvironmentStep, job: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    return step.module("stack", {"job": job, "given": json.dumps(given)})
+    return _presentable(step, step.module("stack", {"job": job, "given": json.dumps(given)}))
+
+
+def _presentable(step: EnvironmentStep, answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer whose failure shows no secrets: it may quote the last lines of a task.
+
+    One that succeeded is data for the next step, such as digests, in which nothing may be replaced.
+    """
+    release = step.gate.render(step.declaration) if answer.get("failed") else None
+    return mask(answer, secret_values(release)) if release else answer
 
 
 def _of_the_run(step: EnvironmentStep) -> dict[str, Any]:
@@ -193,16 +202,21 @@ def on_data_node(step: EnvironmentStep, release: Release, name: str, arguments: 
             f"{step.declaration.prefix}: no node that can be reached has its volumes "
             f"(label {label or 'of none: no service has a volume'}). Nothing was changed"
         )
-    return step.nodes.call(host, name, {**step.common(), **arguments})
+    return _presentable(step, step.nodes.call(host, name, {**step.common(), **arguments}))
 
 
 def forget_prepared(step: EnvironmentStep) -> list[str]:
-    """Have the next deployment prepare again what was prepared for the data before. Returns what a person has to do."""
+    """Have the next deployment prepare again what was prepared for the data that a restore is about to replace.
+
+    Before it: a restore that ends halfway would leave data that no deployment migrates. Returns what a person has to
+    do afterwards.
+    """
     answer = _stack(step, "forget", {})
     if answer.get("failed"):
         raise AnsibleActionFail(
-            f"{step.declaration.prefix}: the backup is restored, and the next deployment does not know that it has to "
-            f"prepare the data again: {answer.get('msg')}"
+            f"{step.declaration.prefix}: the swarm cannot note that the next deployment has to prepare the restored "
+            f"data (bulkhead_prepare): {answer.get('msg')}. Nothing was restored",
+            result={"detail": answer.get("detail", "")},
         )
     notes: list[str] = answer["notes"]
     return notes
