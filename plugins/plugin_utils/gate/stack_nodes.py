@@ -83,11 +83,14 @@ class StackNodes:
         )
 
     def look(self) -> dict[str, Any]:
-        """The swarm as the chosen manager sees it now. Raises AnsibleActionFail where it says nothing."""
+        """The swarm as the chosen manager sees it now. Raises AnsibleActionFail where it cannot decide any more."""
         answer = self.call(self.manager, "stack_info", self._asking())
-        if answer.get("failed") or answer["look"]["refused"]:
-            why = answer.get("msg") or answer["look"]["refused"]
-            raise AnsibleActionFail(f"{self.declaration.prefix}: {self.manager} says nothing of the swarm: {why}")
+        why = _unfit(answer, answer.get("look") or {})
+        if why:
+            raise AnsibleActionFail(
+                f"{self.declaration.prefix}: {self.manager} was asked for the swarm, and cannot say: {why}. What runs "
+                "goes on"
+            )
         found: dict[str, Any] = answer["look"]
         return found
 

@@ -20,11 +20,12 @@ from ..declaration.settings import REGISTRY_PASSWORD
 from ..gate.session import Note, holder
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
+from ..isolation.live.placement import may_run
 from ..isolation.live.registered import entry_of
 from ..isolation.wording import listing, number
 from ..release.render import Release, image_repository, secret_values
 from ..release.stack import StackService, labels
-from ..release.swarm_release import data_label, images, is_pinned, pinned, shipped, sources
+from ..release.swarm_release import data_label, images, pinned, shipped, sources
 from .backup import backup_arguments
 
 
@@ -45,7 +46,7 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
         "send": [] if step._task.check_mode and built.get("built") else send,
         "resolve": [image for image in wanted if image not in send],
         "sources": sources(release),
-        "before": before.get("pinned") or {},
+        "before": kept_pins(before, given),
         "login": _login(values),
     }
     answer = _stack(step, "images", arguments)
@@ -65,12 +66,17 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
     return {**built, "changed": bool(built.get("changed") or steps), "commit": commit, "steps": steps}
 
 
+def kept_pins(before: Mapping[str, Any], given: str) -> dict[str, str]:
+    """The images that keep the digest of the release before. The application's is looked up anew: a tag that has moved
+    is a new release."""
+    return {image: pin for image, pin in (before.get("pinned") or {}).items() if image != given}
+
+
 def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
     """Have each node fetch the images of the tasks that may come there, before any task is replaced."""
     nodes = step.nodes
     assert nodes is not None
     seen = step.session.observation
-    label = data_label(release, step.declaration.prefix)
     states = {node["id"]: node for node in seen["stack"]["nodes"]}
     faults: dict[str, str] = {}
     services = release.stack.compose["services"].values()
@@ -78,12 +84,9 @@ def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
         state = states.get(node)
         if state is None or state["availability"] != "active":
             continue
-        has_data = bool(label) and state["labels"].get(label) == "true"
-        wanted = {
-            str(service["image"])
-            for service in services
-            if service.get("image") and (has_data or not (label and is_pinned(service, label)))
-        }
+        wanted = {str(service["image"]) for service in services if service.get("image") and may_run(service, state)}
+        if not wanted:
+            continue
         given = {"pinned": sorted(wanted), "login": _login(step.declaration.values)}
         try:
             arguments = {**step.common(), "job": "fetch", "given": json.dumps(given)}
@@ -286,27 +289,27 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
 
 def service_job(step: EnvironmentStep, job: str, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
     """List the services, show their logs, or have their tasks replaced."""
+    assert step.nodes is not None
     prefix, values = step.declaration.prefix, step.declaration.values
-    project = naming.project_name(prefix)
-    names = {f"{project}_{service.key}": service.key for service in services}
+    names = {naming.swarm_service_name(prefix, service.key): service.key for service in services}
     answer: dict[str, Any]
     if job == "restart":
         answer = _stack(step, "restart", {**_of_the_run(step), "services": [service.key for service in services]})
         if not answer.get("failed"):
             step.live.ending.conclude(step.session, job, answer["steps"])
         return answer
-    arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
     if job == "logs":
-        arguments.update(logs=[*names], lines=values["bulkhead_lines"], since=values["bulkhead_since"])
-    answer = mask(step.call("stack_info", arguments), secret_values(release))
-    if answer.get("failed"):
-        return answer
-    look = answer.pop("look")
-    if job == "logs":
+        arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"], "logs": [*names]}
+        arguments.update(lines=values["bulkhead_lines"], since=values["bulkhead_since"])
+        answer = mask(step.call("stack_info", arguments), secret_values(release))
+        if answer.get("failed"):
+            return answer
+        del answer["look"]
         Display().display(
             "\n".join(line for log in answer["logs"] for line in (f"== {log['container']}", *log["lines"]))
         )
         return {**answer, "changed": False}
+    look: dict[str, Any] = mask(step.nodes.look(), secret_values(release))
     rows = [*_rows(look, names)]
     Display().display("\n".join(rows) if rows else f"{prefix} has no services here: it is not deployed")
     found = [{"service": names[one["name"]], **one} for one in look["services"] if one["name"] in names]

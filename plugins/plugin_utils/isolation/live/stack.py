@@ -18,6 +18,7 @@ from typing import Any
 from ....module_utils.core.addresses import overlap
 from ....module_utils.docker.labels import DATA, PREFIX, STACK
 from ..model import SWARM_FILES, Environment, Finding, Fleet, Severity, Where
+from ..naming import swarm_service_name
 from ..rules import judge
 from ..wording import listing
 from .ownership import owner_of
@@ -289,9 +290,10 @@ def unwell(environment: Environment, observation: Observation) -> Iterator[Findi
     project = next((project.name for project in environment.compose), environment.prefix)
     services = {one["name"]: one for one in observation["stack"]["services"] if one["labels"].get(STACK) == project}
     for _project, key, _definition in environment.services():
-        service = services.get(f"{project}_{key}")
+        name = swarm_service_name(project, key)
+        service = services.get(name)
         if service is None:
-            message = f"The swarm has no service {project}_{key}."
+            message = f"The swarm has no service {name}."
         elif service["running"] < service["desired"]:
             message = f"{service['running']} of {service['desired']} tasks of {service['name']} run."
         elif service["update"]["State"].startswith(("rollback", "paused")):
@@ -300,7 +302,7 @@ def unwell(environment: Environment, observation: Observation) -> Iterator[Findi
             continue
         yield Finding(
             "unhealthy", Severity.CRITICAL, (environment.prefix,), f"service {key}", message,
-            f"docker service ps --no-trunc {project}_{key} says why.", _LIVE, environment.machine,
+            f"docker service ps --no-trunc {name} says why.", _LIVE, environment.machine,
         )  # fmt: skip
 
 
