@@ -42,12 +42,17 @@ class ActionModule(EnvironmentAction):
         if result.get("releases") == []:
             Display().display(f"{declaration.prefix} has no releases here: it is not deployed")
         for release in result.get("releases", ()):
-            mark = "*" if release["release"] == result["current"] else " "
-            own = (image for image in release["images"] if image.startswith(f"{declaration.prefix}_"))
-            images = ", ".join(_COMMIT.sub(r"\1…", image) for image in own)
-            line = f"{mark} {release['release']}  {(release['commit'] or '')[:12]:12}  {images}".rstrip()
-            Display().display("\n".join([line, *_about(release.get("about") or {})]))
+            Display().display(shown(release, declaration.prefix, result["current"]))
         return result
+
+
+def shown(release: Mapping[str, Any], prefix: str, current: str) -> str:
+    """One release for a person: its name, commit and images, and below that what it is."""
+    mark = "*" if release["release"] == current else " "
+    own = (image for image in release["images"] if image.startswith(f"{prefix}_"))
+    images = ", ".join(_COMMIT.sub(r"\1…", image) for image in own)
+    line = f"{mark} {release['release']}  {(release['commit'] or '')[:12]:12}  {images}".rstrip()
+    return "\n".join([line, *_about(release.get("about") or {})])
 
 
 def _about(known: Mapping[str, str]) -> list[str]:

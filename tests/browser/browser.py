@@ -97,6 +97,15 @@ def screenshot(directory: Path, page: str, width: int, dark: bool = False) -> Pa
     return picture
 
 
+def printed(directory: Path, page: str) -> int:
+    """On how many sheets of paper the page is printed."""
+    (directory / "printed.html").write_text(page, encoding="utf-8")
+    paper = directory / "printed.pdf"
+    address = (directory / "printed.html").as_uri()
+    _chromium(directory / "home", "--no-pdf-header-footer", f"--print-to-pdf={paper}", address)
+    return len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
+
+
 def judged(directory: Path, page: str, width: int, dark: bool = False) -> dict[str, Any]:
     """What axe-core says of a page, and how wide it wants to be."""
     policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import browser
@@ -132,6 +133,16 @@ def test_the_judge_sees_faults(tmp_path: Path) -> None:
     found = browser.judged(tmp_path, text(2, False).replace("</main>", bad), 360)
     assert {"color-contrast", "image-alt"} <= {rule for _impact, rule, _nodes in found["violations"]}
     assert found["needed"] > found["width"]
+
+
+def test_paper_shows_what_is_folded(tmp_path: Path) -> None:
+    """Nobody can unfold it there. The control: without the style for paper there are fewer sheets."""
+    folded = text(20, False, live=True)
+    unfolded = re.sub(r"<details([^>]*?)(?: open)?>", r"<details\1 open>", folded)
+    bare = folded.replace("@media print", "@media tty")
+    assert folded.count(" open>") < unfolded.count(" open>")
+    sheets = browser.printed(tmp_path, folded)
+    assert sheets == browser.printed(tmp_path, unfolded) > browser.printed(tmp_path, bare)
 
 
 def test_a_picture_of_it(tmp_path: Path) -> None:

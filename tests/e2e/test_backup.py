@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.database_swap import DatabaseSwap
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.encryption import Encryption
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.files import ContainerFiles
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import recover
@@ -166,6 +168,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory, projects: Callable[[], str]) 
         remove_project(site.project)
 
 
+def application(place: Place) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Asks the database as the application does at this moment, by its login and through the pooler."""
+    user = docker("exec", f"{place.prefix}_web", "printenv", "DB_USER").strip()
+    password = place.secrets["bulkhead_secrets"]["DB_PASSWORD"]
+    address = f"host=pgbouncer port=6432 user={user} dbname={place.prefix}"
+    inside = ["exec", "--env", f"PGPASSWORD={password}", f"{place.prefix}_postgresql"]
+    command = ["docker", *inside, "psql", address, "-qAt", "-v", "ON_ERROR_STOP=1", "-c"]
+    return lambda statement: subprocess.run([*command, statement], capture_output=True, text=True, check=False)
+
+
 class Writer:
     """Writes through the pooler all the while; knows which rows were acknowledged, and when they were begun."""
 
@@ -184,18 +196,11 @@ class Writer:
         self._thread.join()
 
     def _write(self) -> None:
-        number = 0
-        password = self._place.secrets["bulkhead_secrets"]["DB_PASSWORD"]
-        user = docker("exec", f"{self._place.prefix}_web", "printenv", "DB_USER").strip()
-        address = f"host=pgbouncer port=6432 user={user} dbname={self._place.prefix}"
+        number, ask = 0, application(self._place)
         while not self._over.is_set():
             number += 1
-            statement = f"INSERT INTO note (text) VALUES ('written {number}')"
-            command = ["psql", address, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement]
-            inside = ["exec", "--env", f"PGPASSWORD={password}", f"{self._place.prefix}_postgresql", *command]
             began = time.monotonic()
-            done = subprocess.run(["docker", *inside], capture_output=True, check=False)
-            if done.returncode == 0:
+            if ask(f"INSERT INTO note (text) VALUES ('written {number}')").returncode == 0:
                 self.acknowledged.append((began, f"written {number}"))
             time.sleep(0.1)
 
@@ -277,6 +282,12 @@ def whole(place: Place) -> tuple[str, str, list[str]]:
     return sql(place, ROWS), media(place), databases(place)
 
 
+def age_key(path: Path) -> tuple[Path, str]:
+    """A new key of age: the file with the private one, and the public one."""
+    subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
+    return path, subprocess.run(["age-keygen", "-y", path], check=True, capture_output=True, text=True).stdout.strip()
+
+
 @pytest.mark.parametrize("damage", ["truncated", "changed", "missing", "no manifest", "no backup"])
 def test_a_damaged_backup(pair: Pair, damage: str) -> None:
     place = pair.staging
@@ -339,6 +350,16 @@ def test_no_room_for_a_second_database(pair: Pair, monkeypatch: pytest.MonkeyPat
     assert whole(place) == before
 
 
+def dying(at: tuple[type, str]) -> None:
+    """Let this process end where it would swap databases or files."""
+    original = getattr(*at)
+
+    def die(self: Any, *arguments: Any) -> Any:
+        return os._exit(9) if arguments[:1] in ((), ("swap",)) else original(self, *arguments)
+
+    setattr(*at, die)
+
+
 @pytest.mark.parametrize(
     ("at", "restored"),
     [((DatabaseSwap, "swap"), False), ((ContainerFiles, "rearrange"), True)],
@@ -357,12 +378,7 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
     before = whole(place)
     child = os.fork()
     if not child:
-        original = getattr(*at)
-
-        def die(self: Any, *arguments: Any) -> Any:
-            return os._exit(9) if arguments[:1] in ((), ("swap",)) else original(self, *arguments)
-
-        setattr(*at, die)
+        dying(at)
         try:
             Restore(engine(), parameters(place), "latest").run(backup_first=False)
         finally:
@@ -380,6 +396,90 @@ def test_a_restore_that_is_killed(pair: Pair, at: tuple[type, str], restored: bo
     assert (rows, files) == (backed_up if restored else before)[:2]
     assert not any("restore" in name for name in names)
     assert recover(engine(), parameters(place)) is None
+
+
+#: An age that kills who runs it, in the midst of decrypting a part for the second time: first its digest is compared.
+#: What it decrypts goes on for a while, as that of age would.
+KILLING = """\
+#!/bin/sh
+for file; do :; done
+[ "${{file##*/}}" = {part}.age ] && echo >> {calls}
+[ -e {calls} ] && [ "$(wc -l < {calls})" = 2 ] || exec {age} "$@"
+{age} "$@" | {{ dd bs=2048 count=1 iflag=fullblock; kill -9 $PPID; sleep 2; exec cat; }}
+"""
+
+
+def decrypting(path: Path) -> list[bytes]:
+    """The programs that decrypt something below a directory."""
+    seen = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            seen.append(process.read_bytes())
+    return [command for command in seen if b"--decrypt" in command and os.fsencode(path) in command]
+
+
+@pytest.mark.parametrize(
+    ("part", "at", "restored"),
+    [
+        ("postgresql.dump", None, False),
+        # It is taken back as the database is.
+        pytest.param("web.tar", None, False, marks=pytest.mark.full),
+        ("", (ContainerFiles, "rearrange"), True),
+    ],
+    ids=["while the database is filled", "while the files are copied", "after the swap"],
+)
+def test_a_restore_of_an_encrypted_backup_that_is_killed(
+    pair: Pair,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    at: tuple[type, str] | None,
+    restored: bool,
+) -> None:
+    """What was there is there again, or what was restored is finished, without the key. Nothing goes on decrypting,
+    no file has the key or half a database; and with the key the backup can be restored again."""
+    have_programs(age="age")
+    place, (key, recipient) = pair.staging, age_key(tmp_path / "backup.key")
+    plain = made(place)
+    backed_up = whole(place)
+    path = pair.site.directory / "killed" / plain["name"]
+    Encryption(engine(), [recipient], 60).encrypt(plain["path"], str(path))
+    path.parent.chmod(0o700)
+    private = key.read_text()
+    sql(place, "DELETE FROM note WHERE id % 3 = 0")
+    put(place, "echo six > six")
+    before = whole(place)
+    program, calls = tmp_path / "age", tmp_path / "calls"
+    program.write_text(KILLING.format(part=part or "none", calls=calls, age=shutil.which("age")))
+    program.chmod(0o755)
+    child = os.fork()
+    if not child:
+        find = Engine.find
+        monkeypatch.setattr(Engine, "find", lambda own, name: str(program) if name == "age" else find(own, name))
+        if at:
+            dying(at)
+        try:
+            Restore(engine(), parameters(place), str(path), private=private).run(backup_first=False)
+        finally:
+            os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == (9 if at else -9)
+    assert bool(decrypting(path)) is (at is None), "age is still at work, as it would be"
+    assert sql(place, ROWS) == (backed_up if restored else before)[0]
+    done = recover(engine(), parameters(place))
+    assert done is not None and done.restored == restored
+    if restored:
+        put(place, f"rm -r {done.kept[0]}")
+    rows, files, names = whole(place)
+    assert (rows, files) == (backed_up if restored else before)[:2]
+    assert not any("restore" in name for name in names)
+    assert eventually(lambda: not decrypting(path))
+    secret = private.splitlines()[-1].encode()
+    everything = [file for file in pair.site.directory.rglob("*") if file.is_file()]
+    assert [file for file in everything if secret in file.read_bytes()] == []
+    Restore(engine(), parameters(place), str(path), private=private).run(backup_first=False)
+    assert whole(place)[:2] == backed_up[:2]
+    shutil.rmtree(path.parent)
 
 
 def test_databases_of_one_server_change_names_together(pair: Pair) -> None:
@@ -485,10 +585,8 @@ def test_a_copy_is_taken_off_the_machine(pair: Pair, tmp_path: Path) -> None:
 def test_an_encrypted_copy_is_restored_with_its_key(pair: Pair, tmp_path: Path) -> None:
     """By the playbook, as loud as it gets. A wrong key and none change nothing; the key is nowhere afterwards."""
     have_programs(age="age")
-    place, key, other = pair.staging, tmp_path / "backup.key", tmp_path / "other.key"
-    for path in (key, other):
-        subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
-    recipient = subprocess.run(["age-keygen", "-y", key], check=True, capture_output=True, text=True).stdout.strip()
+    place, (key, recipient) = pair.staging, age_key(tmp_path / "backup.key")
+    other, _stranger = age_key(tmp_path / "other.key")
     sql(place, "DELETE FROM note; INSERT INTO note (text) SELECT 'canary ' || n FROM generate_series(1, 20000) n")
     rows, files = sql(place, ROWS), media(place)
     with public_directory() as folder:
@@ -527,6 +625,29 @@ def test_an_encrypted_copy_is_restored_with_its_key(pair: Pair, tmp_path: Path) 
     listed = pair.site.play("-l", "staging", "-e", f"bulkhead_restore_identity={key}", playbook=book).succeeded().output
     assert f"{copied['name']}  20" in listed and "encrypted" not in listed
     shutil.rmtree(copied["path"])
+
+
+def test_an_encrypted_backup_from_before_a_rotation(pair: Pair, tmp_path: Path) -> None:
+    """The key of the backup opens it as before; its data belongs to the owner, and to the new login as to the old."""
+    have_programs(age="age")
+    place, (key, recipient) = pair.staging, age_key(tmp_path / "backup.key")
+    before = application(place)
+    assert before("CREATE TABLE of_a_login (id int); INSERT INTO of_a_login VALUES (1), (2)").returncode == 0
+    plain, path = made(place), pair.site.directory / "rotated" / "backup"
+    Encryption(engine(), [recipient], 60).encrypt(plain["path"], str(path))
+    path.parent.chmod(0o700)
+    place.secrets["bulkhead_secrets"]["DB_PASSWORD"] = "another'one\"$"
+    place.deploy().succeeded()
+    after = application(place)
+    assert after("DELETE FROM of_a_login; DROP TABLE IF EXISTS django_site").returncode == 0
+    assert before("SELECT 1").returncode != 0
+    Restore(engine(), parameters(place), str(path), private=key.read_text()).run(backup_first=False)
+    owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE tablename IN ('note', 'of_a_login', 'django_site')"
+    assert sql(place, owners) == place.prefix
+    assert after("INSERT INTO of_a_login VALUES (3); SELECT count(*) FROM of_a_login").stdout.strip() == "3"
+    assert before("SELECT 1").returncode != 0, "a restore brings no earlier login back"
+    after("DROP TABLE of_a_login")
+    shutil.rmtree(path.parent)
 
 
 def test_the_machine_backs_up_by_itself_and_no_more(pair: Pair) -> None:

@@ -14,8 +14,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation import refusals
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Severity
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live_rules import LIVE_RULES
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Finding, Fleet, Severity
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.refusals import REFUSALS
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.formats import junit, markdown, sarif
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.page import JudgedFleet
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.page import page as html
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.report.text import text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import page_of, rules
 from checkout import ROOT
@@ -124,10 +128,22 @@ def test_it_is_said_in_whole_sentences(name: str) -> None:
     assert mend.startswith("aiia.bulkhead.") or (mend[0].isupper() and mend.endswith("."))
 
 
-def test_a_finding_names_its_part_of_the_page() -> None:
-    finding = Finding("no-limit", Severity.CRITICAL, (), "-l", "there is no -l", "name one")
-    assert "docs/refusals.md#no-limit" in text([finding], stopping=[finding])
-    assert page_of("shared-port") == "docs/rules/shared-port.md"
+@pytest.mark.parametrize("name", sorted({*REFUSALS, *LIVE_RULES, *rules()}))
+def test_a_finding_names_its_page_wherever_it_is_shown(name: str) -> None:
+    """On the terminal, in the reports of pipelines, and on the page that a browser shows."""
+    finding = Finding(name, Severity.HIGH, ("aiia_prod",), "it", "it is so", "mend it")
+    page = f"docs/refusals.md#{name}" if name in REFUSALS else f"docs/rules/{name}.md"
+    assert page_of(name) == page
+    assert f"page      {page}" in text([finding], stopping=[finding])
+    assert f"page: {page}" in junit([finding], {}, [finding])
+    address = f"https://github.com/aiia/bulkhead/blob/main/{page}"
+    assert f"[`{name}`]({address})" in markdown(["aiia_prod"], [finding], [finding])
+    assert sarif([finding], {})["runs"][0]["tool"]["driver"]["rules"][0]["helpUri"] == address
+    shown = html(JudgedFleet(Fleet(()), [finding], [finding]))
+    assert f'<a href="{address}"><code>{name}</code></a>' in shown
+
+
+def test_every_part_of_the_page_has_its_heading() -> None:
     assert page_of("nobody-says-this") == ""
     headings = re.findall(r"^### (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(headings) == sorted(REFUSALS)

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.encryption im
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.manifest import read_manifest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import find_backup
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core import meanwhile
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import StreamError, stream
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine, EngineError
 from attackers import public_directory
@@ -212,6 +216,25 @@ def test_what_age_says_goes_before_what_its_reader_says(folder: Path) -> None:
     (folder / "target/x.age").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(EngineError, match=r"x\.age is damaged"):
         read()
+
+
+@pytest.mark.usefixtures("age")
+def test_what_those_who_watch_see(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How far age has read, and nothing of what it reads or of the key."""
+    monkeypatch.setattr(meanwhile, "_PAUSE", 0.01)
+    key, one = keys(folder, "first")
+    (folder / "source").mkdir()
+    (folder / "source/x").write_bytes(CANARY * 500_000)
+    Encryption(Engine(Runner(), SOCKET), [one], 20).encrypt(str(folder / "source"), str(folder / "target"))
+    line, seen = folder / "state/meanwhile/aiia_prod.json", ""
+    stored = StoredFile(str(folder / "target/x"), identity(key))
+    with meanwhile.telling(str(folder / "state"), "aiia_prod", "token"), stored.opened("loading") as plain:
+        plain.read(1 << 20)
+        deadline = time.monotonic() + 10
+        while not re.search(r": [1-9]", seen) and time.monotonic() < deadline:
+            time.sleep(0.01)
+            seen = json.loads(line.read_text())["said"] if line.exists() else ""
+    assert re.fullmatch(r"loading x: [1-9]\d* (KiB|MiB) of 9 MiB", seen), seen
 
 
 WRONG = {

@@ -24,8 +24,8 @@ TOUCHING = {"os", "os.path", "shutil", "tempfile", "glob", "tarfile", "io", "pat
 #: Of these, what only computes, or asks about this process.
 _PATHS = "abspath basename commonpath dirname isabs join normpath relpath split"
 _PROCESS = (
-    "close dup fchmod fdopen fsdecode fsencode fstat getegid geteuid getgid getgrouplist getpid getuid killpg strerror "
-    "sysconf urandom"
+    "close dup fchmod fdopen fsdecode fsencode fstat getegid geteuid getgid getgrouplist getpid getuid killpg lseek "
+    "strerror sysconf urandom"
 )
 HARMLESS = {
     *(f"os.path.{name}" for name in _PATHS.split()),
@@ -84,14 +84,16 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.rmdir": HANDLE, "os.symlink": HANDLE, "os.readlink": HANDLE,
     },
     "module_utils/core/places.py": {"os.lstat": NO_CONTENT},
-    "module_utils/core/process.py": {"tempfile.TemporaryFile": TEMPORARY},
+    "module_utils/core/process.py": {
+        "tempfile.TemporaryFile": TEMPORARY, "open": KERNEL, "os.listdir": KERNEL, "os.path.samefile": NO_CONTENT,
+    },
     "module_utils/docker/containers.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/edge/machine.py": {"os.path.exists": KERNEL},
     "module_utils/edge/moving.py": {"os.path.exists": KERNEL},
     "module_utils/edge/no_links.py": {"os.path.isdir": ROOTS},
     "module_utils/host/capacity.py": {
         "os.path.isdir": NO_CONTENT, "os.stat": NO_CONTENT, "os.statvfs": NO_CONTENT, "open": KERNEL,
-        "os.path.isfile": KERNEL,
+        "os.path.isfile": KERNEL, "glob.iglob": NO_CONTENT, "glob.escape": NO_CONTENT,
     },
     "module_utils/host/facts.py": {
         "os.stat": NO_CONTENT, "os.path.isdir": NO_CONTENT, "os.path.isfile": NO_CONTENT,

@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO
 from ..core import timestamps
 from ..core.errors import Failure
 from ..core.layout import DATABASE
-from ..core.meanwhile import size, watching
+from ..core.meanwhile import of_bytes, watching
 from ..docker.engine import Engine, EngineError
 from ..state.deployed import load_state
 from ..state.metrics import Metrics
@@ -210,7 +210,7 @@ class Backups:
             with _new_file(path) as target, watching(lambda: told("copying %s" % source["path"], target)):
                 part["absent"] = not source["files"].archive(target)
             part["path"] = source["path"]
-            part.update({"files": 0, "size": 0} if part["absent"] else listing(path))
+            part.update({"files": 0, "size": 0} if part["absent"] else listing(StoredFile(path)))
         return dict(part, bytes=os.path.getsize(path), digest=StoredFile(path).digest())
 
     def _prune(self, spare: Collection[str]) -> list[dict[str, Any]]:
@@ -229,7 +229,7 @@ class Backups:
             with self._locked() as lock, self._leaving(path) as leaving:
                 if leaving == path:
                     _rewrite(lock, manifest["name"])
-                with self.copy.lent(leaving):
+                with self.copy.lent(leaving), watching(lambda: "copying %s off the machine" % manifest["name"]):
                     self.copy.run(leaving, {**variables, "BULKHEAD_BACKUP": leaving})
                 _rewrite(lock, "")
         except (Failure, OSError) as error:
@@ -257,7 +257,7 @@ class Backups:
 
 def told(what: str, target: IO[bytes]) -> str:
     """How much of a part is on the disk."""
-    return "%s: %s" % (what, size(os.fstat(target.fileno()).st_size))
+    return of_bytes(what, os.fstat(target.fileno()).st_size)
 
 
 def _rewrite(file: IO[str], text: str) -> None:

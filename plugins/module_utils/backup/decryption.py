@@ -5,7 +5,7 @@
 """Read the files of a backup, encrypted ones too. Runs on the targets.
 
 age gets the private key through a pipe, and what it decrypts goes through a pipe to the program that reads it: neither
-reaches the disk, and of both nothing is left when the module ends, however it ends.
+reaches the disk, and of both nothing is left when the module ends. Where it is killed, age ends with who reads from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
-from ..core.process import CHUNK, StreamError, output_of
+from ..core.meanwhile import of_bytes, of_reading, watching
+from ..core.process import CHUNK, StreamError, output_of, position
 from ..docker.engine import Engine, EngineError
 from .encryption import SUFFIX, encrypted_size
 
@@ -43,8 +44,11 @@ class Identity:
         self._private = private.encode()
 
     @contextlib.contextmanager
-    def opened(self, path: str) -> Iterator[IO[bytes]]:
-        """Decrypt a file into a stream. Raises EngineError: it is not complete unless this ends without an error."""
+    def opened(self, path: str, doing: str = "reading") -> Iterator[IO[bytes]]:
+        """Decrypt a file into a stream. Raises EngineError: it is not complete unless this ends without an error.
+
+        Whoever watches is told what is being done with the file, and how much of it age has read.
+        """
         program = self.engine.find("age")
         if not program:
             raise EngineError(
@@ -53,8 +57,9 @@ class Identity:
             )
         command = [program, "--decrypt", "--identity", "-", path]
         try:
-            with output_of(command, "age", self._private, self.timeout) as plain:
-                yield plain
+            with output_of(command, "age", self._private, self.timeout) as (plain, process):
+                with watching(lambda: of_bytes(doing, position(process, path), os.path.getsize(path))):
+                    yield plain
         except StreamError as error:
             if not error.message.startswith("age "):
                 raise
@@ -95,10 +100,14 @@ class StoredFile:
         return not os.path.isfile(self.path) and os.path.isfile(self.path + SUFFIX)
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
-        """The content as a stream with a descriptor, which cannot be rewound. Raises EngineError or OSError."""
+    def opened(self, doing: str = "reading") -> Iterator[IO[bytes]]:
+        """The content as a stream with a descriptor, which cannot be rewound. Raises EngineError or OSError.
+
+        Whoever watches is told what is being done with it, such as ``loading``, and how much of it was read.
+        """
+        doing = "%s %s" % (doing, os.path.basename(self.path))
         if not self.is_encrypted:
-            with open(self.path, "rb") as stream:
+            with open(self.path, "rb") as stream, watching(lambda: of_reading(doing, stream)):
                 yield stream
             return
         if self.identity is None:
@@ -106,7 +115,7 @@ class StoredFile:
                 "%s is encrypted. Name the file on this controller that has its private key: "
                 "-e bulkhead_restore_identity=<file> (docs/backups.md)" % (self.path + SUFFIX)
             )
-        with self.identity.opened(self.path + SUFFIX) as plain:
+        with self.identity.opened(self.path + SUFFIX, doing) as plain:
             yield plain
 
     def problem(self, size: int) -> str:
@@ -122,7 +131,7 @@ class StoredFile:
     def digest(self) -> str:
         """SHA-256 of the content. Raises EngineError where it cannot be decrypted to its end."""
         digest = hashlib.sha256()
-        with self.opened() as stream:
+        with self.opened("checking") as stream:
             for chunk in iter(lambda: stream.read(CHUNK), b""):
                 digest.update(chunk)
         return digest.hexdigest()

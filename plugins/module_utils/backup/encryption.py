@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 
+from ..core.meanwhile import of_reading, watching
 from ..core.process import StreamError, stream
 from ..docker.engine import Engine, EngineError
 
@@ -58,8 +59,10 @@ class Encryption:
 
     def _encrypt_file(self, source: str, target: str) -> None:
         descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        what = "encrypting %s" % os.path.basename(source)
         with open(source, "rb") as plain, os.fdopen(descriptor, "w+b") as encrypted:
-            stream(self._command(self.recipients), "age", source=plain, target=encrypted, limit=self.timeout)
+            with watching(lambda: of_reading(what, plain)):
+                stream(self._command(self.recipients), "age", source=plain, target=encrypted, limit=self.timeout)
             encrypted.seek(0)
             size, begins = os.fstat(encrypted.fileno()).st_size, encrypted.read(len(_MAGIC))
             if begins != _MAGIC or size <= encrypted_size(os.fstat(plain.fileno()).st_size):

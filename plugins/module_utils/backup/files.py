@@ -59,16 +59,16 @@ esac
 _SCRIPT = 'script=$(cat); exec </dev/null; eval "$script"'
 
 
-def listing(path: str) -> dict[str, int]:
+def listing(file: StoredFile) -> dict[str, int]:
     """Read an archive to its end and return its number of ``files`` and their ``size``. Raises EngineError."""
     files = size = 0
     try:
-        with tarfile.open(path, mode="r|") as archive:
+        with file.opened("reading back") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 files += not member.isdir()
                 size += member.size
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise EngineError("%s is damaged or incomplete: %s" % (path, error)) from None
+        raise EngineError("%s is damaged or incomplete: %s" % (file.path, error)) from None
     return {"files": files, "size": size}
 
 
@@ -161,7 +161,7 @@ class ContainerFiles:
 
         The user's ``script``, if any, runs over the files first. Raises Failure.
         """
-        with file.opened() as archive:
+        with file.opened("unpacking") as archive:
             if script:
                 self._sanitise(archive, stamp, script)
             else:

@@ -164,22 +164,22 @@ class PostgreSQLServer:
 
         Raises ArchiveError or StreamError if it is damaged, or newer than this server.
         """
-        return dict(self.head(file), rows=self._restore(file, "--data-only", "--file=-", read=rows_of))
+        return dict(self.head(file), rows=self._restore(file, "reading back", "--data-only", "--file=-", read=rows_of))
 
     def head(self, file: StoredFile) -> dict[str, str]:
         """The ``database`` of a dump, the version of the ``server`` that wrote it, and its environment's ``stamp``."""
-        listing = self._restore(file, "--list", read=lambda output: output.read().decode("utf-8", "replace"))
+        listing = self._restore(file, "reading", "--list", read=lambda output: output.read().decode("utf-8", "replace"))
         head = {"database": "", "server": ""}
         for line in listing.splitlines():
             for key, pattern in _LISTED.items():
                 match = pattern.match(line)
                 if match and not head[key]:
                     head[key] = match.group(1)
-        head["stamp"] = self._restore(file, "--create", "--schema-only", "--file=-", read=_stamp_of)
+        head["stamp"] = self._restore(file, "reading", "--create", "--schema-only", "--file=-", read=_stamp_of)
         return head
 
-    def _restore(self, file: StoredFile, *options: str, **streams: Any) -> Any:
-        with file.opened() as source:
+    def _restore(self, file: StoredFile, doing: str, *options: str, **streams: Any) -> Any:
+        with file.opened(doing) as source:
             return self.engine.stream(
                 "pg_restore of %s" % file.path,
                 "exec", "--interactive", self.container, "pg_restore", *options,
@@ -189,7 +189,7 @@ class PostgreSQLServer:
     def load(self, file: StoredFile, database: str) -> None:
         """Load a dump into an empty database, completely or not at all."""
         self._restore(
-            file, "--username", self.admin, "--dbname", database, "--no-password", "--exit-on-error",
+            file, "loading", "--username", self.admin, "--dbname", database, "--no-password", "--exit-on-error",
             "--single-transaction",
         )  # fmt: skip
 

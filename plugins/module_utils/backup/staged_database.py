@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterable
 
+from ..core.meanwhile import watching
 from ..docker.engine import EngineError
 from .decryption import StoredFile
 from .postgresql import STAMP, PostgreSQLServer, identifier, literal
@@ -106,10 +107,11 @@ class StagedDatabase:
     def check(self, rows: dict[str, int]) -> None:
         """Compare each table's number of rows with the dump's. Raises EngineError if they differ."""
         tables = sorted(rows)
-        counts = self.server.query(
-            self.staged_name,
-            "".join("SELECT %d, count(*) FROM ONLY %s;\n" % numbered for numbered in enumerate(tables)),
-        )
+        with watching(lambda: "counting the rows of %s" % self.staged_name):
+            counts = self.server.query(
+                self.staged_name,
+                "".join("SELECT %d, count(*) FROM ONLY %s;\n" % numbered for numbered in enumerate(tables)),
+            )
         restored = {tables[int(number)]: int(count) for number, count in counts}
         differing = [table for table in tables if restored.get(table) != rows[table] and not self._of_extension(table)]
         if differing:
@@ -125,7 +127,8 @@ class StagedDatabase:
 
     def sanitise(self, script: str, part: str) -> None:
         """Run the user's script in the new database, in one transaction."""
-        self.server.script(self.staged_name, script, part)
+        with watching(lambda: "running bulkhead_restore_sanitise in %s" % self.staged_name):
+            self.server.script(self.staged_name, script, part)
 
     def wiring(self, questions: Iterable[dict[str, str]]) -> list[str]:
         """List what in the new database still points at the environment that it came from."""

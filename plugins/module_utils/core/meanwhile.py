@@ -191,6 +191,16 @@ def size(count: float) -> str:
     return words.size(count, ("B", "KiB", "MiB"))
 
 
+def of_bytes(what: str, done: int, total: int = 0) -> str:
+    """How many bytes of something are done, of all where that is known."""
+    return "%s: %s%s" % (what, size(done), " of %s" % size(total) if total else "")
+
+
+def of_reading(what: str, file: IO[bytes]) -> str:
+    """How far an open file was read, by this process or by one that inherited it."""
+    return of_bytes(what, os.lseek(file.fileno(), 0, os.SEEK_CUR), os.fstat(file.fileno()).st_size)
+
+
 def of_registry(line: bytes) -> str:
     """What the engine's interface says of a pull, in a line of JSON."""
     try:

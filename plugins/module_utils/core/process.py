@@ -65,8 +65,9 @@ def stream(
 
 
 @contextlib.contextmanager
-def output_of(command: list[str], what: str, given: bytes, limit: float = 0) -> Iterator[IO[bytes]]:
-    """Run a program and yield its output. ``given`` is its whole input, which reaches no disk and no argument.
+def output_of(command: list[str], what: str, given: bytes, limit: float = 0) -> Iterator[tuple[IO[bytes], int]]:
+    """Run a program and yield its output and its process id. ``given`` is its whole input, which reaches no disk and no
+    argument.
 
     The block may leave the rest of the output unread. Raises StreamError if the program fails or exceeds ``limit``
     seconds; that goes before an error of the block, which only saw where the output ended.
@@ -79,7 +80,7 @@ def output_of(command: list[str], what: str, given: bytes, limit: float = 0) -> 
                 process.stdin.write(given)
             try:
                 with process.stdout:
-                    yield process.stdout
+                    yield process.stdout, process.pid
             except Exception as raised:
                 error = raised
     if error:
@@ -130,6 +131,16 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and everything in its session's first group: a shell's own children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def position(process: int, path: str) -> int:
+    """How far a process of this user has read a file that it has open; 0 if it has not."""
+    for descriptor in os.listdir("/proc/%d/fd" % process):
+        with contextlib.suppress(OSError):  # it was closed meanwhile
+            if os.path.samefile("/proc/%d/fd/%s" % (process, descriptor), path):
+                with open("/proc/%d/fdinfo/%s" % (process, descriptor), encoding="ascii") as stream:
+                    return int(stream.readline().split()[1])
+    return 0
 
 
 def run_command(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -20,6 +21,12 @@ _SHORT = 0.25
 
 #: Seconds that the engine may count.
 _COUNTING = 30
+
+#: How many digits of an image's id the engine lists.
+_SHORT_ID = 12
+
+#: Where a container's output is, by the engine's drivers json-file and local.
+_LOGS = ("*-json.log*", "local-logs/container.log*")
 
 _SIZE = re.compile(r"([0-9.]+)\s*([kMGTP]?)B")
 _POWERS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5}
@@ -76,10 +83,17 @@ def space(paths: Iterable[str]) -> dict[str, dict[str, int]]:
     return found
 
 
-def usage(engine: Engine, disks: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    """Bytes of volumes, containers' own layers and build cache, by prefix; ``""`` is what carries none of ours.
+def usage(
+    engine: Engine,
+    disks: dict[str, dict[str, int]],
+    root: str = "",
+    containers: Iterable[dict[str, Any]] = (),
+    images: Iterable[dict[str, Any]] = (),
+) -> dict[str, dict[str, int]]:
+    """Bytes of volumes, layers, logs and build cache, by prefix; ``""`` is what carries none of ours.
 
-    Only where a disk is short of space, and empty where the engine takes too long.
+    Only where a disk is short of space, and empty where the engine takes too long. Layers that images share are not
+    counted. ``root`` is the engine's directory, ``containers`` and ``images`` are those of the observation.
     """
     if not any(_is_short(disk) for disk in disks.values()):
         return {}
@@ -89,11 +103,38 @@ def usage(engine: Engine, disks: dict[str, dict[str, int]]) -> dict[str, dict[st
     except ValueError:
         return {}
     found: dict[str, dict[str, int]] = {}
-    for kind, key in (("volumes", "Volumes"), ("containers", "Containers"), ("build cache", "BuildCache")):
+
+    def add(prefix: str, kind: str, size: int) -> None:
+        of = found.setdefault(prefix, {})
+        of[kind] = of.get(kind, 0) + size
+
+    for kind, key in (("volumes", "Volumes"), ("container layers", "Containers"), ("build cache", "BuildCache")):
         for item in counted.get(key) or ():
-            of = found.setdefault(_prefix(item.get("Labels") or ""), {})
-            of[kind] = of.get(kind, 0) + _bytes(item.get("Size") or "")
+            add(_prefix(item.get("Labels") or ""), kind, _bytes(item.get("Size") or ""))
+    built = {_short(image["id"]): image["labels"].get(PREFIX, "") for image in images}
+    # An image with several names is listed with each of them.
+    own = {_short(item.get("ID")): _bytes(item.get("UniqueSize") or "") for item in counted.get("Images") or ()}
+    for identity, size in own.items():
+        add(built.get(identity, ""), "image layers", size)
+    for container in containers:
+        add(container["labels"].get(PREFIX, ""), "logs", _log(os.path.join(root, "containers", container["id"])))
     return {prefix: kinds for prefix, kinds in found.items() if any(kinds.values())}
+
+
+def _short(identity: Any) -> str:
+    return str(identity or "").rpartition(":")[2][:_SHORT_ID]
+
+
+def _log(folder: str) -> int:
+    """The bytes of what the engine keeps of a container's output; 0 where this user cannot see it."""
+    size = 0
+    for pattern in _LOGS:
+        for path in glob.iglob(os.path.join(glob.escape(folder), pattern)):
+            try:
+                size += os.stat(path).st_size
+            except OSError:  # it was rotated away
+                continue
+    return size
 
 
 def _is_short(disk: dict[str, int]) -> bool:

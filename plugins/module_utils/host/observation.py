@@ -45,7 +45,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
     observed = containers(engine, key)
     working = {container["labels"].get(WORKING_DIRECTORY, "") for container in observed} - {""}
     entries = registry.entries({*directories, *working}, keep)
-    networked, stored = networks(engine), volumes(engine)
+    networked, stored, built = networks(engine), volumes(engine), images(engine)
     seen = {item["labels"].get(PREFIX, "") for item in (*observed, *networked, *stored)}
     paths = sorted({*directories, *(entry["directory"] for entry in entries.values() if entry.get("directory"))})
     disks = space([*paths, facts["root"], place])
@@ -56,10 +56,10 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
         "containers": observed,
         "networks": networked,
         "volumes": stored,
-        "images": images(engine),
+        "images": built,
         "sockets": machine.listening(),
         "space": disks,
-        "usage": usage(engine, disks),
+        "usage": usage(engine, disks, facts["root"], observed, built),
         "memory": memory(),
         "state_directory": place,
         "limits": machine.limits(),

@@ -10,10 +10,13 @@ What programs wrote is not returned, because it may be personal: only which know
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..certificates.pem import dates
@@ -47,6 +50,9 @@ _SIGNS = {name: re.compile(pattern) for name, pattern in SIGNS.items()}
 #: Seconds for a request that nobody answers, as the prober counts them.
 _TIMEOUT = 0.5
 
+#: The domains of an environment that are resolved, and the seconds for all of them.
+_DOMAINS, _RESOLVING = 20, 4.0
+
 #: The lines of a log that are read, how old they may be, and the containers of an environment whose logs are.
 _LINES, _SINCE, _CONTAINERS = "300", "60m", 12
 
@@ -73,7 +79,7 @@ def examine(
 ) -> dict[str, Any]:
     """Examine a machine: its ``clock`` and ``memory``, whether its ``versions`` suffice, and for each environment by
     prefix the steps that a killed run ``left``, whether a backup was ever ``restored``, the ``answers`` of its domains,
-    the ``replies`` of its servers, and the signs in its ``logs`` by container.
+    the ``replies`` of its servers, the signs in its ``logs`` by container, and its ``nameless`` domains.
 
     ``observed`` are the containers as the observation has them: only an environment's own ones are asked.
     """
@@ -96,6 +102,7 @@ def examine(
             "answers": _answered(looks.take("domains", prober.requests, list(environment.get("requests") or ()))),
             "replies": looks.take("servers", prober.execute, asked) or [],
             "logs": looks.take("logs", _logs, engine, own) or {},
+            "nameless": looks.take("DNS", _nameless, environment.get("requests") or ()) or [],
         }
     return dict(found, failed=looks.failed)
 
@@ -128,6 +135,25 @@ def _left(prefix: str, state: str) -> list[str]:
 def _restored(prefix: str, state: str) -> bool:
     receipts = Registry(state_directory(state)).receipts(prefix)
     return any(receipt.get("what") == "restore" and receipt.get("outcome") == "done" for receipt in receipts)
+
+
+def _nameless(requests: Iterable[dict[str, Any]]) -> list[str]:
+    """The hosts of some requests for which this machine's resolver has no address, or no answer in time."""
+    hosts = list(dict.fromkeys(request["host"] for request in requests))[:_DOMAINS]
+    known = set()
+
+    def ask(host: str) -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            socket.getaddrinfo(host, None)
+            known.add(host)
+
+    asking = [threading.Thread(target=ask, args=(host,), daemon=True) for host in hosts]
+    for thread in asking:
+        thread.start()
+    end = time.monotonic() + _RESOLVING
+    for thread in asking:
+        thread.join(max(0.0, end - time.monotonic()))
+    return [host for host in hosts if host not in known]
 
 
 def _logs(engine: Engine, containers: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

@@ -41,9 +41,9 @@ def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[st
     there = stack_services(wanted["project"], seen)
     drifted = others_than_left(there, current)
     same = current.get("digest") == wanted["digest"] and current.get("data_node", "") == data_node(wanted, seen)
-    if same and not drifted and not set(wanted["definitions"]) ^ set(there):
-        return StackPlan()
     prepare = tuple(to_prepare(wanted, seen, current))
+    if same and not drifted and not prepare and not set(wanted["definitions"]) ^ set(there):
+        return StackPlan()
     steps = list(_made(wanted, seen))
     steps += [Step("prepare", job["service"], "service", detail=" ".join(job["command"])) for job in prepare]
     for key, digest in wanted["definitions"].items():

@@ -163,6 +163,8 @@ def _connection(task: Task, context: PlayContext, variables: Mapping[str, Any]) 
         raise AnsibleConnectionFailure(f"Ansible has no connection plugin {context.connection}")
     keys = {key: value for key, value in task.dump_attrs().items() if key != "retries"}
     keys["timeout"] = context.timeout
+    # What was typed reaches the plugins by their options; see _play_context for whom it is.
+    keys.update({name: typed for name in ("password", "become_pass") if (typed := getattr(context, name))})
     connection.set_options(task_keys=keys, var_options=_options("connection", connection, variables))
     connection._shell.set_options(task_keys=keys, var_options=_options("shell", connection._shell, variables))
     if boolean(variables.get("ansible_become", task.become or False)):

@@ -33,6 +33,10 @@ from ..secrets.vault import label_of, openers, opens, whole
 TRIED = 25
 
 
+#: The variables that say what an environment is called, beside its prefix.
+_CALLED = ("bulkhead_project", "bulkhead_environment", "bulkhead_database_user", "bulkhead_database_name")
+
+
 class Vaults:
     """The encrypted texts of every environment of an inventory, unopened, each with where it stands."""
 
@@ -169,8 +173,9 @@ def plain_names(inventory: Inventory, group: str) -> list[str]:
 
 def weak_secrets(declaration: Declaration, plain: Sequence[str]) -> Iterator[Finding]:
     """Yield what is wrong with the secrets of a selected environment."""
-    values = readable_secrets(declaration)
-    for found in weaknesses(values, plain, bool(declaration.values["bulkhead_protected"])):
+    values, own = readable_secrets(declaration), declaration.values
+    names = {declaration.prefix, *(str(own[name]) for name in _CALLED)}
+    for found in weaknesses(values, plain, bool(own["bulkhead_protected"]), names):
         yield _finding(declaration, found.rule, found.severity, found.name, found.message, found.fix)
 
 

@@ -102,7 +102,7 @@ ON_PAPER: Mapping[str, Refusal] = {
         "-l selects some hosts of an environment and not the others, which would then run another release.",
         "Name the environment's group."),
     "placeholder-secret": Refusal(
-        "A secret is a placeholder from an example, which everybody knows.",
+        "A secret is a placeholder from an example, or what the environment is called: everybody can guess it.",
         "Replace it: -e bulkhead_secret=rotate, or set where another service issued it."),
     "plain-secret": Refusal(
         "A secret is not encrypted: everybody who can read the inventory and its history has it.",

@@ -46,7 +46,8 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
         "send": [] if step._task.check_mode and built.get("built") else send,
         "resolve": [image for image in wanted if image not in send],
         "sources": sources(release),
-        "before": kept_pins(before, given),
+        # What bulkhead_image means now is asked each time, as on one machine.
+        "before": {image: pin for image, pin in (before.get("pinned") or {}).items() if image != given},
         "login": _login(values),
     }
     answer = _stack(step, "images", arguments)
@@ -64,12 +65,6 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
         commit = digest.partition(":")[2]
     session.commit = commit
     return {**built, "changed": bool(built.get("changed") or steps), "commit": commit, "steps": steps}
-
-
-def kept_pins(before: Mapping[str, Any], given: str) -> dict[str, str]:
-    """The images that keep the digest of the release before. The application's is looked up anew: a tag that has moved
-    is a new release."""
-    return {image: pin for image, pin in (before.get("pinned") or {}).items() if image != given}
 
 
 def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
@@ -298,6 +293,10 @@ def service_job(step: EnvironmentStep, job: str, release: Release, services: Seq
         if not answer.get("failed"):
             step.live.ending.conclude(step.session, job, answer["steps"])
         return answer
+    if job == "logs" and values["bulkhead_follow"]:
+        raise AnsibleActionFail(
+            f"{prefix} is a stack of a swarm, whose logs are not followed: leave bulkhead_follow out"
+        )
     if job == "logs":
         arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"], "logs": [*names]}
         arguments.update(lines=values["bulkhead_lines"], since=values["bulkhead_since"])

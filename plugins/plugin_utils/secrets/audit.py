@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..isolation.model import Severity
-from ..isolation.readers.fingerprints import is_placeholder
+from ..isolation.readers.fingerprints import is_placeholder, use_of
 from ..isolation.wording import listing
 from .fingerprints import STRONG, bits
 
@@ -39,8 +39,11 @@ class Weakness:
     fix: str
 
 
-def weaknesses(values: Mapping[str, str], plain: Collection[str] = (), protected: bool = False) -> Iterator[Weakness]:
-    """Yield what is wrong with an environment's secrets. ``plain`` are the names of those that are not encrypted."""
+def weaknesses(
+    values: Mapping[str, str], plain: Collection[str] = (), protected: bool = False, names: Collection[str] = ()
+) -> Iterator[Weakness]:
+    """Yield what is wrong with an environment's secrets. ``plain`` are the names of those that are not encrypted,
+    ``names`` what the environment is called."""
     same: dict[str, list[str]] = {}
     for name, value in values.items():
         if not value:
@@ -61,6 +64,14 @@ def weaknesses(values: Mapping[str, str], plain: Collection[str] = (), protected
                 Severity.HIGH,
                 name,
                 f"{name} is a placeholder from an example, which everybody knows",
+                _rotate(name),
+            )
+        elif value in names and use_of(name):
+            yield Weakness(
+                "placeholder-secret",
+                Severity.HIGH,
+                name,
+                f"{name} is what the environment itself is called, which is the first guess",
                 _rotate(name),
             )
         elif bits(value) < STRONG and "PUBLIC" not in name and not _NO_SECRET.search(name) and "://" not in value:

@@ -196,7 +196,10 @@ def _rotate(job: SecretsJob) -> JobDone:
         file.save()
     known = {*names, *FALLBACKS.values()}
     others = [name for name in file.text.names if job.name == ALL and name not in known]
-    steps += [f"{name}: left as it is: the stack does not say that it may be generated" for name in others]
+    steps += [
+        f"{name}: left as it is; -e bulkhead_secret_name={name} replaces it, if nobody else issued it"
+        for name in others
+    ]
     return JobDone(file.text.names, [*steps, "these are in force after the next deployment"], bool(names))
 
 

@@ -22,6 +22,9 @@ _MINIMUM_INODES = 0.01
 
 _ALARM = "bulkhead_disk_alarm"
 
+#: What to type to see what takes the space.
+_SHOWS = "docker system df --verbose shows what takes it"
+
 
 def capacity(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Findings about disk and memory that concern deploying this environment."""
@@ -58,7 +61,7 @@ def _disk(
             f"A deployment of {environment.prefix} needs {gibibytes(need)}{_parts(image, others)} at {path}, and "
             f"{gibibytes(free)} and {inodes:.0%} of the inodes are free there. A full disk stops the databases of "
             f"every environment on this machine{_users(observation)}.",
-            "Free some space, or move the directory to a larger disk.",
+            f"Free some space ({_SHOWS}), or move the directory to a larger disk.",
         )
         return
     alarm = float(environment.variables.get(_ALARM) or 0) / 100
@@ -70,7 +73,7 @@ def _disk(
             path,
             f"The disk of {path} has {gibibytes(free)} of {gibibytes(disk['size'])} and {inodes:.0%} of its inodes "
             f"free, less than the alarm of {alarm:.0%} ({_ALARM}){_users(observation)}.",
-            "Free some space before the disk is full: a full disk stops every environment's database.",
+            f"Free some space ({_SHOWS}) before the disk is full: a full disk stops every environment's database.",
         )
 
 
@@ -81,11 +84,19 @@ def _parts(image: int, others: Mapping[str, int]) -> str:
 
 
 def _users(observation: Mapping[str, Any]) -> str:
-    """What takes the space, the largest first, where it was counted."""
-    sums = {prefix: sum(kinds.values()) for prefix, kinds in (observation.get("usage") or {}).items()}
-    largest = sorted(sums, key=lambda prefix: -sums[prefix])
-    told = [f"{prefix or 'everything else'} {gibibytes(sums[prefix])}" for prefix in largest]
-    return f". In volumes, containers and build caches: {some(told)}" if told else ""
+    """What takes the space, the largest first, where it was counted: whose it is, and of which kind."""
+    used: Mapping[str, Mapping[str, int]] = observation.get("usage") or {}
+    sums = {prefix: sum(kinds.values()) for prefix, kinds in used.items()}
+    told = [
+        f"{prefix or 'everything else'} {gibibytes(sums[prefix])} ({_told(_largest(used[prefix]))})"
+        for prefix in _largest(sums)
+    ]
+    return f". It is taken by {some(told, '; ')}" if told else ""
+
+
+def _largest(sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of a mebibyte and more, the largest first."""
+    return {name: sizes[name] for name in sorted(sizes, key=lambda name: -sizes[name]) if sizes[name] >> 20}
 
 
 def _largest_image(environment: Environment, observation: Mapping[str, Any]) -> int:

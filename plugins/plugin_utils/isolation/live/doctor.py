@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..model import Environment, Finding, Severity
 from . import doctor_checks as checks
@@ -32,46 +32,72 @@ def _of_findings(*names: str) -> Check:
         for finding in look.findings:
             if finding.rule in names:
                 kind = FAULT if finding.severity >= Severity.MEDIUM or finding.rule in _FAULTS else HINT
-                yield kind, finding.message, _FINDINGS[finding.rule][1], finding.fix
+                told = _FINDINGS[finding.rule]
+                yield kind, finding.message, told.why, told.next(finding.fix)
 
     return check
 
 
-#: Rules of other gates: the check under which they come, and why they matter.
+#: What shows more, for findings whose advice names no command.
+_DISKS = "df -h; df -i"
+_USED = "docker stats --no-stream"
+_NAMED = "docker ps --all --format '{{.Names}} {{.Labels}}'"
+_LISTENING = "ss -ltnp"
+_CERTIFICATES = "ansible-playbook aiia.bulkhead.certificates -l <environment>"
+_VERIFY = "ansible-playbook aiia.bulkhead.verify -l <environment>"
+_NGINX = "ansible-playbook aiia.bulkhead.logs -l <environment> -e bulkhead_service=nginx"
+_LIMITS = "sysctl net.netfilter.nf_conntrack_count fs.file-nr"
+_HERE = ""  # the finding's own advice has it
+
+
+class _Told(NamedTuple):
+    """A finding of another gate as the doctor tells it: under which check, why it matters, and what to type."""
+
+    check: str
+    why: str
+    command: str
+
+    def next(self, fix: str) -> str:
+        """The command, and then how the finding is mended."""
+        return f"{self.command}; {fix[:1].lower()}{fix[1:].rstrip('.')}" if self.command else fix
+
+
 _FINDINGS = {
-    "disk-full": ("disk", "a full disk stops the databases of every environment"),
-    "disk-filling": ("disk", "a full disk stops the databases of every environment"),
-    "overcommitted-machine": ("memory limits", "the kernel kills the largest process when all use their limit"),
-    "unlimited-swap": ("memory limits", "one environment's swapping slows every other"),
-    "kernel-limit": ("kernel limits", "every environment fails when they run out"),
-    "foreign-name": ("container conflicts", "two projects fight for one name"),
-    "taken-port": ("container conflicts", "two programs cannot have one port"),
-    "foreign-project": ("container conflicts", "two directories fight for one project"),
-    "zombie-project": ("container conflicts", "two projects run one directory's services"),
-    "unknown-service": ("container conflicts", "what nobody deployed nobody updates"),
-    "out-of-memory": ("out of memory", "the application loses the request or the task that it was at"),
-    "memory-full": ("Redis memory", "writes are refused, or keys vanish early"),
-    "not-saved": ("Redis memory", "what it holds is lost when it stops"),
-    "own-domain-elsewhere": ("domain routing", "visitors reach something else"),
-    "own-domain-unanswered": ("domain routing", "visitors reach nothing"),
-    "absent-front-door": ("domain routing", "no domain behind it is answered"),
-    "redirect-leaves-ports": ("domain routing", "visitors are led to another environment"),
-    "in-maintenance": ("domain routing", "every request gets the maintenance page"),
-    "certificate-expiring": ("certificate", "browsers refuse an expired certificate"),
-    "placeholder-certificate": ("certificate", "browsers refuse it"),
-    "renewal-failed": ("certificate", "it is not renewed before it ends"),
-    "static-missing": ("static and media", "pages come without their styles and scripts"),
-    "uploads-in-container": ("static and media", "uploads are lost with the next release"),
-    "collation-changed": ("database content", "indexes on texts may miss rows"),
-    "setting-waits": ("database content", "the setting is not in force"),
-    "missing-age": ("backup encryption", "no backup leaves the machine"),
+    "disk-full": _Told("disk", "a full disk stops the databases of every environment", _DISKS),
+    "disk-filling": _Told("disk", "a full disk stops the databases of every environment", _DISKS),
+    "overcommitted-machine": _Told(
+        "memory limits", "the kernel kills the largest process when all use their limit", _USED
+    ),
+    "unlimited-swap": _Told("memory limits", "one environment's swapping slows every other", "swapon --show"),
+    "kernel-limit": _Told("kernel limits", "every environment fails when they run out", _LIMITS),
+    "foreign-name": _Told("container conflicts", "two projects fight for one name", _NAMED),
+    "taken-port": _Told("container conflicts", "two programs cannot have one port", _LISTENING),
+    "foreign-project": _Told("container conflicts", "two directories fight for one project", _NAMED),
+    "zombie-project": _Told("container conflicts", "two projects run one directory's services", _NAMED),
+    "unknown-service": _Told("container conflicts", "what nobody deployed nobody updates", _NAMED),
+    "out-of-memory": _Told("out of memory", "the application loses the request or the task that it was at", _USED),
+    "memory-full": _Told("Redis memory", "writes are refused, or keys vanish early", _USED),
+    "not-saved": _Told("Redis memory", "what it holds is lost when it stops", _DISKS),
+    "own-domain-elsewhere": _Told("domain routing", "visitors reach something else", _LISTENING),
+    "own-domain-unanswered": _Told("domain routing", "visitors reach nothing", _NGINX),
+    "absent-front-door": _Told("domain routing", "no domain behind it is answered", _HERE),
+    "redirect-leaves-ports": _Told("domain routing", "visitors are led to another environment", _NGINX),
+    "in-maintenance": _Told("domain routing", "every request gets the maintenance page", _HERE),
+    "certificate-expiring": _Told("certificate", "browsers refuse an expired certificate", _VERIFY),
+    "placeholder-certificate": _Told("certificate", "browsers refuse it", _VERIFY),
+    "renewal-failed": _Told("certificate", "it is not renewed before it ends", _CERTIFICATES),
+    "static-missing": _Told("static and media", "pages come without their styles and scripts", _NGINX),
+    "uploads-in-container": _Told("static and media", "uploads are lost with the next release", _VERIFY),
+    "collation-changed": _Told("database content", "indexes on texts may miss rows", _VERIFY),
+    "setting-waits": _Told("database content", "the setting is not in force", _HERE),
+    "missing-age": _Told("backup encryption", "no backup leaves the machine", _HERE),
 }
 #: Rules of low severity there that are faults for somebody who looks for one.
 _FAULTS = ("out-of-memory", "memory-full", "not-saved", "static-missing", "renewal-failed")
 
 
 def _named(check: str) -> Check:
-    return _of_findings(*(rule for rule, (name, _why) in _FINDINGS.items() if name == check))
+    return _of_findings(*(rule for rule, told in _FINDINGS.items() if told.check == check))
 
 
 #: The checks in the order of causes.
@@ -93,6 +119,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("restarts", checks.restarting),
     ("health", checks.health),
     ("certificate", _named("certificate")),
+    ("DNS", checks.names),
     ("domain routing", _named("domain routing")),
     ("static and media", _named("static and media")),
     ("database content", _named("database content")),
@@ -127,9 +154,6 @@ def diagnose(look: Look) -> list[Result]:
     ]
     order = (FAULT, HINT, UNKNOWN)
     return sorted(dict.fromkeys(found), key=lambda result: order.index(result.kind))
-
-
-_VERIFY = "ansible-playbook aiia.bulkhead.verify -l <environment>"
 
 
 def _crashed(name: str, look: Look, error: Exception) -> Result:

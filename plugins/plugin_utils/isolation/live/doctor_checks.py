@@ -27,6 +27,12 @@ _CERTIFICATE_PERIOD = 12 * 3600
 
 _RESTARTS = 5
 
+_DEPLOY = "ansible-playbook aiia.bulkhead.deploy -l <environment>"
+
+
+def _logs(service: str) -> str:
+    return f"ansible-playbook aiia.bulkhead.logs -l <environment> -e bulkhead_service={service}"
+
 
 def clock(look: Look) -> Iterator[Said]:
     """Clocks that disagree."""
@@ -40,6 +46,17 @@ def clock(look: Look) -> Iterator[Said]:
             f"the machine's clock differs from this controller's by {span(off) if off > 120 else f'{off:.0f} s'}",
             "certificates, tokens and sessions count as expired or not yet valid, and backups get wrong dates",
             "timedatectl set-ntp true on the machine that is wrong, then timedatectl to see it",
+        )
+
+
+def names(look: Look) -> Iterator[Said]:
+    """Domains without an address."""
+    for domain in look.own.get("nameless") or ():
+        yield (
+            HINT,
+            f"{domain} has no address, as the machine's resolver says",
+            "visitors whose resolver says the same reach nothing",
+            f"dig +short {domain}, there and where your visitors are; then correct the record at your registrar",
         )
 
 
@@ -122,13 +139,14 @@ _HOPS = (
         "pool-full",
         "pool: pgbouncer has no free connection",
         "requests wait for a connection until they fail",
-        "raise bulkhead_pgbouncer_pool_size or _max_clients, or find what holds them (pg_stat_activity)",
+        f"{_logs('pgbouncer')}; raise bulkhead_pgbouncer_pool_size or _max_clients",
     ),
     (
         "slots-full",
         "pool: PostgreSQL has no free connection",
         "pgbouncer's pools together are larger than max_connections",
-        "lower bulkhead_pgbouncer_pool_size, or raise max_connections in bulkhead_postgresql_settings",
+        f"{_logs('postgresql')}; lower bulkhead_pgbouncer_pool_size, or raise max_connections in "
+        "bulkhead_postgresql_settings",
     ),
     (
         "no-table",
@@ -155,14 +173,15 @@ def redis(look: Look) -> Iterator[Said]:
             FAULT,
             f"Redis refused {signs['redis-full']} writes in the last hour because its memory is full",
             "queues take no new work",
-            "raise its memory limit in bulkhead_services, or let it evict (bulkhead_redis_use)",
+            "docker stats --no-stream; raise its memory limit in bulkhead_services, or let it evict "
+            "(bulkhead_redis_use)",
         )
     if signs.get("redis-unsaved"):
         yield (
             FAULT,
             "Redis refuses writes because it cannot save",
             "its disk is full or not writable",
-            "df -h; docker logs",
+            f"df -h; {_logs('redis')}",
         )
 
 
@@ -215,7 +234,7 @@ def web_server(look: Look) -> Iterator[Said]:
                 FAULT if sign == "permission" else HINT,
                 f"nginx {saw} ({count} times in the last hour)",
                 "those requests fail: static files and media with 403, pages with 504",
-                "docker logs of nginx names the file or page",
+                f"{_logs('nginx')} names the file or page",
             )
 
 
@@ -227,7 +246,7 @@ def health(look: Look) -> Iterator[Said]:
             FAULT,
             problem.rstrip("."),
             "what it serves is not there",
-            f"docker logs --tail 50 {name}" if resource.startswith("container") else "deploy again",
+            f"docker logs --tail 50 {name}" if resource.startswith("container") else _DEPLOY,
         )
 
 
@@ -250,7 +269,7 @@ def backups(look: Look) -> Iterator[Said]:
             HINT,
             "no backup was ever restored here, as far as the receipts reach",
             "only a restored backup is known to be one",
-            "restore the newest into staging: docs/backups.md",
+            "ansible-playbook aiia.bulkhead.restore -l <another environment>, as docs/backups.md has it",
         )
 
 
@@ -286,7 +305,7 @@ def leftovers(look: Look) -> Iterator[Said]:
             FAULT,
             f"a killed run left a release half in force ({', '.join(look.own['left'][:4])})",
             "old and new containers may serve together",
-            "deploy again: the next deployment goes on from there",
+            f"{_DEPLOY}, which goes on from there",
         )
     strays = [
         container["name"]

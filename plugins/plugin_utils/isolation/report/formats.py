@@ -13,7 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from ..model import Finding, Severity, Where
-from ..rules import page_of
+from ..rules import address_of, page_of
 from ..wording import number
 from .text import arrange
 
@@ -26,9 +26,6 @@ _LEVELS = {
 
 #: GitHub code scanning sorts by these scores; each is the middle of one of its severity bands.
 _SCORES = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "2.0"}
-
-#: Where the pages of the rules can be read.
-_REPOSITORY = "https://github.com/aiia/bulkhead/blob/main"
 
 #: Characters that XML 1.0 cannot contain, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -56,9 +53,9 @@ def sarif(findings: Sequence[Finding], summaries: Mapping[str, str], version: st
 
 def _sarif_rule(rule_id: str, text: str, severity: Severity | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": rule_id, "shortDescription": {"text": text}}
-    page = page_of(rule_id)
+    page = address_of(rule_id)
     if page:
-        entry["helpUri"] = f"{_REPOSITORY}/{page}"
+        entry["helpUri"] = page
     if severity is not None:
         entry["defaultConfiguration"] = {"level": _LEVELS[severity]}
         entry["properties"] = {"security-severity": _SCORES[severity], "tags": ["security", "isolation"]}
@@ -140,7 +137,7 @@ def markdown(environments: Sequence[str], findings: Sequence[Finding], stopping:
         cells = (
             f"**{severity}**" if finding in failing else severity,
             ", ".join(map(_code, finding.environments)),
-            f"{_escaped(finding.message)} ({_code(finding.rule)})",
+            f"{_escaped(finding.message)} ({_linked(finding.rule)})",
             ", ".join(_code(str(place)) for place in finding.where),
             _escaped(finding.fix),
         )
@@ -151,6 +148,12 @@ def markdown(environments: Sequence[str], findings: Sequence[Finding], stopping:
 def _escaped(text: str) -> str:
     """A text that Markdown shows as it is: whoever writes a value does not write the page."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@-])", r"\\\1", " ".join(text.split()))
+
+
+def _linked(rule_id: str) -> str:
+    """A rule's id, as a link to its page where it has one."""
+    page = address_of(rule_id)
+    return f"[{_code(rule_id)}]({page})" if page else _code(rule_id)
 
 
 def _code(text: str) -> str:
@@ -165,6 +168,7 @@ def _plain(finding: Finding) -> str:
         finding.message,
         f"fix: {finding.fix}",
         *(f"at: {place}" for place in finding.where),
+        *(f"page: {page}" for page in [page_of(finding.rule)] if page),
     ]
     return "\n".join([*lines, f"waived: {finding.waived}"] if finding.waived else lines)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..model import SEAL, Claim, Environment, Finding, Fleet, Severity
+from ..rules import address_of
 from ..wording import listing, number
 from .markup import code_list, names, plain
 from .page_style import STYLE
@@ -134,13 +135,20 @@ def _group(group: FindingGroup, stops: bool) -> str:
         ("What to do", plain(finding.fix)),
         ("Where", ", ".join(f"<code>{plain(str(place))}</code>" for place in group.where)),
         ("Waived", plain(finding.waived)),
-        ("Rule", f"<code>{plain(finding.rule)}</code> {plain(', '.join(finding.hazards))}"),
+        ("Rule", f"{_rule(finding.rule)} {plain(', '.join(finding.hazards))}"),
     ]
     listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in notes if text)
     return (
         f'<li class="{"stops" if stops else "told"}"><p><span class="severity">{finding.severity.label}</span> '
         f"{plain(finding.message)}{times}</p><dl>{listed}</dl></li>"
     )
+
+
+def _rule(rule_id: str) -> str:
+    """A rule's id, as a link to the page that explains it."""
+    page = address_of(rule_id)
+    shown = f"<code>{plain(rule_id)}</code>"
+    return f'<a href="{plain(page)}">{shown}</a>' if page else shown
 
 
 def _machine(judged: JudgedFleet, machine: str, members: Sequence[Environment]) -> str:
@@ -192,7 +200,7 @@ def _crossing(fleet: Fleet, own: set[str], findings: Sequence[Finding]) -> Itera
     if findings:
         lines = "".join(
             f'<li class="{"told" if finding.waived else "stops"}">{names(finding.environments)}: '
-            f"<code>{plain(finding.resource)}</code> ({plain(finding.rule)})</li>"
+            f"<code>{plain(finding.resource)}</code> ({_rule(finding.rule)})</li>"
             for finding in findings
         )
         yield f'<p class="between">What crosses:</p>\n<ul class="findings">{lines}</ul>'

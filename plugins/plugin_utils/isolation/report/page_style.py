@@ -21,6 +21,7 @@ footer { color: var(--quiet); }
 h1, h2 { line-height: 1.2; }
 h2 { margin-top: 2.5rem; }
 h3 { margin: 0 0 .5rem; font-size: 1rem; }
+a { color: inherit; }
 code { font: .9em/1.4 ui-monospace, monospace; }
 ul { margin: 0; padding-left: 1.2rem; }
 dt { color: var(--quiet); font-size: .9rem; }

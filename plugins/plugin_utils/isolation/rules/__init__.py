@@ -20,6 +20,9 @@ from ..model import Claim, Finding, Fleet, Severity, Where
 from ..redaction import redact
 from ..refusals import REFUSALS
 
+#: Where the collection's documentation can be read without the collection.
+_REPOSITORY = "https://github.com/aiia/bulkhead/blob/main"
+
 #: What a rule function yields: a finding without the rule's identity, which :func:`judge` fills in.
 Judgement = Iterable["Hit"]
 
@@ -103,6 +106,12 @@ def page_of(rule_id: str) -> str:
     if rule_id in _RULES:
         return f"docs/rules/{rule_id}.md"
     return f"docs/refusals.md#{rule_id}" if rule_id in REFUSALS else ""
+
+
+def address_of(rule_id: str) -> str:
+    """Where that page can be read without the collection; empty if there is none."""
+    page = page_of(rule_id)
+    return f"{_REPOSITORY}/{page}" if page else ""
 
 
 def all_alone(fleet: Fleet, prefixes: Iterable[str]) -> bool:

@@ -17,6 +17,8 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.meanwhile impor
     Heard,
     hearing,
     is_told,
+    of_bytes,
+    of_reading,
     of_registry,
     of_run,
     short,
@@ -134,6 +136,17 @@ def test_a_line_that_is_not_complete_is_not_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (2048, "2 KiB"), (3 << 20, "3 MiB"), (5 << 29, "2.5 GiB")])
 def test_sizes(count: int, words: str) -> None:
     assert size(count) == words
+
+
+def test_how_far_a_file_was_read(tmp_path: Path) -> None:
+    """By this process, or by one that inherited it, as pg_restore does."""
+    assert of_bytes("dumping it", 2048) == "dumping it: 2 KiB"
+    (tmp_path / "file").write_bytes(b"x" * 4096)
+    with (tmp_path / "file").open("rb", buffering=0) as file:
+        file.read(1024)
+        assert of_reading("loading file", file) == "loading file: 1 KiB of 4 KiB"
+        subprocess.run(["dd", "bs=1024", "count=1", "status=none"], stdin=file, capture_output=True, check=True)
+        assert of_reading("loading file", file) == "loading file: 2 KiB of 4 KiB"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,18 @@ COUNTED = {
     "Volumes": [{"Labels": LABEL, "Size": "1.5GB"}, {"Labels": LABEL, "Size": "20kB"}, {"Labels": "", "Size": "N/A"}],
     "Containers": [{"Labels": f"a=b,{LABEL}", "Size": "3B (virtual 1GB)"}],
     "BuildCache": [{"Size": "2MB"}],
+    "Images": [
+        {"ID": "0123456789ab", "Size": "1GB", "SharedSize": "900MB", "UniqueSize": "100MB", "Tag": "one"},
+        {"ID": "0123456789ab", "Size": "1GB", "SharedSize": "900MB", "UniqueSize": "100MB", "Tag": "two"},
+        {"ID": "sha256:fedcba9876543210", "UniqueSize": "N/A"},
+    ],
 }
+CONTAINERS = [
+    {"id": "c1", "labels": {"io.bulkhead.prefix": "aiia_prod"}},
+    {"id": "c2", "labels": {}},
+    {"id": "c3", "labels": {}},
+]
+IMAGES = [{"id": "sha256:0123456789abcdef", "labels": {"io.bulkhead.prefix": "aiia_prod"}}]
 
 
 class Docker:
@@ -46,12 +57,16 @@ def test_memory_and_space(tmp_path: Path) -> None:
     assert 0 < found["/"]["free"] < found["/"]["size"]
 
 
-def test_what_each_environment_uses() -> None:
+def test_what_each_environment_uses(tmp_path: Path) -> None:
     """By its label; what carries none is nobody's. The engine has a limit for counting."""
     engine = Docker()
-    assert usage(engine, disk(free=24)) == {
-        "aiia_prod": {"volumes": 1_500_020_000, "containers": 3},
-        "": {"volumes": 0, "build cache": 2_000_000},
+    logs = {"c1/c1-json.log": 5, "c1/c1-json.log.1": 6, "c1/config.v2.json": 90, "c2/local-logs/container.log": 7}
+    for name, size in logs.items():
+        (tmp_path / "containers" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "containers" / name).write_bytes(bytes(size))
+    assert usage(engine, disk(free=24), str(tmp_path), CONTAINERS, IMAGES) == {
+        "aiia_prod": {"volumes": 1_500_020_000, "container layers": 3, "image layers": 100_000_000, "logs": 11},
+        "": {"volumes": 0, "build cache": 2_000_000, "image layers": 0, "logs": 7},
     }
     assert engine.calls == [{"limit": 30}]
 

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,28 @@ def container(name: str, prefix: str = OURS, running: bool = True) -> dict[str, 
 def run(engine: Engine, state: Path, observed: list[dict[str, Any]], **more: Any) -> tuple[Any, dict[str, Any]]:
     found = examine(engine, [{"prefix": OURS, **more}], observed, str(state))
     return found, found["environments"][OURS]
+
+
+def test_domains_that_have_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each domain is asked for once; one that gets no answer in time holds up nothing."""
+    asked: list[str] = []
+
+    def resolve(host: str, _port: None) -> list[str]:
+        asked.append(host)
+        if host == "slow.example.com":
+            time.sleep(5)
+        if host == "gone.example.com":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ["192.0.2.1"]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(module, "_RESOLVING", 0.2)
+    monkeypatch.setattr(module.Prober, "requests", lambda _prober, _requests: [])
+    hosts = ("here.example.com", "gone.example.com", "here.example.com", "slow.example.com", "also.example.com")
+    began = time.monotonic()
+    _found, own = run(Engine(), tmp_path, [], requests=[{"host": host} for host in hosts])
+    assert own["nameless"] == ["gone.example.com", "slow.example.com"] and time.monotonic() - began < 4
+    assert sorted(asked) == sorted({*hosts})
 
 
 def test_only_own_running_containers_are_asked_whatever_the_inventory_names(tmp_path: Path) -> None:

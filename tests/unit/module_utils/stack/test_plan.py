@@ -102,6 +102,14 @@ def test_commands_run_again_where_the_data_is_elsewhere() -> None:
     assert plan(given, there, in_force(prepared=done)).prepare == (JOB,)
 
 
+def test_the_same_release_is_prepared_again_for_other_data() -> None:
+    """A restore forgets what was prepared."""
+    given, seen = wanted(digest="one", jobs=[JOB], configs=[]), swarm("web", "db")
+    same = in_force(definitions=given["definitions"], prepared={"web": prepared_key(given, "web", seen)})
+    assert plan(given, seen, same) == StackPlan()
+    assert words(plan(given, seen, {**same, "prepared": {}})) == ["prepare web: migrate --now"]
+
+
 def test_what_commands_need_comes_first() -> None:
     assert plan(wanted(jobs=[JOB]), swarm(), {}).first
 

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +21,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules impo
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Renderer
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.secrets.vault import closed
 from unit.fleets import PRODUCTION, SECRETS, STAGING, declared, read
-from unit.runs import fleet, gate_alone, play
+from unit.runs import Run, fleet, gate_alone, play
 
 PASSWORD = "password of staging"
 WORDS = {name: value.format("staging") for name, value in SECRETS.items()}
@@ -53,6 +55,62 @@ def test_a_damaged_vault_file_is_its_own_environments_alone(
     assert not [word for word in WORDS.values() if word in own.output]
     other = play(found, "-l", "production", playbook=gate)
     assert other.code == 0, other.output
+
+
+#: A vault file as people write them by hand. Each secret that stops a deployment, with its rule and words about it.
+BY_HAND = {
+    "PIN": ("0123", "unquoted-value", "bulkhead_secrets.PIN is not in quotes, and YAML reads it as a number"),
+    "VERSION": ("1.10", "unquoted-value", "VERSION is not in quotes"),
+    "LOG_LEVEL": ("canary-of-a-setting", "setting-twice", "LOG_LEVEL is in bulkhead_secrets and in bulkhead_env;"),
+    "NULL_BYTE": ('"canary\\0canary"', "invalid-setting", "a NUL character"),
+    "LARGE": (f'"{"canary" * 200_000}"', "invalid-setting", "128 KiB or longer"),
+    "REDIS_PASSWORD": ('"canary\\ncanary"', "invalid-setting", "REDIS_PASSWORD has a line break"),
+    "SMTP_PASSWORD": ("changeme", "placeholder-secret", "SMTP_PASSWORD is a placeholder from an example"),
+    "STRIPE_KEY": ("sk_test_canary", "test-key", "STRIPE_KEY is a key of its provider's test mode"),
+}
+
+#: Those that are advice: one value twice, and one that is short.
+ADVICE = {
+    "ONE": ("one-Zx9k3mQ7vB2nL5tR8wY1cF4gH6jD0s", "reused-secret", "ONE and TWO have one value"),
+    "TWO": ("one-Zx9k3mQ7vB2nL5tR8wY1cF4gH6jD0s", "", ""),
+    "SHORT": ("hunter22", "weak-secret", "SHORT is short or easy to guess"),
+}
+
+
+def written(directory: Path, cases: Mapping[str, tuple[str, str, str]], **more: Any) -> Run:
+    """The gate on staging alone, whose vault file has these secrets besides what it needs, as they stand there."""
+    own = {name: value for name, value in WORDS.items() if name not in cases}
+    text = yaml.safe_dump({"bulkhead_secrets": own}) + "".join(f"  {name}: {case[0]}\n" for name, case in cases.items())
+    bare = {name: value for name, value in STAGING.items() if name != "bulkhead_secrets"}
+    found = fleet(directory, {"staging": {**bare, "bulkhead_env": {"LOG_LEVEL": "info"}, **more}})
+    vault = closed(text, VaultSecret(PASSWORD.encode()), "staging")
+    (found / "group_vars/staging/vault.yml").write_text(vault)
+    (directory / "password").write_text(PASSWORD)
+    options = ("-l", "staging", "--vault-id", f"staging@{directory}/password")
+    report = ("-e", f"bulkhead_report={directory}/found")
+    return play(found, *options, *report, playbook=gate_alone(directory / "gate.yml"))
+
+
+def test_whatever_is_wrong_with_secrets_is_said_at_once(tmp_path: Path) -> None:
+    """Each by its name, its rule and its page, and none by its value; both the file and the machine are left alone."""
+    run = written(tmp_path, {**BY_HAND, **ADVICE}, bulkhead_protected=True)
+    assert run.code != 0 and "Traceback" not in run.output, run.output[-4000:]
+    found = json.loads((tmp_path / "found").read_text())["findings"]
+    for name, (_value, rule, said) in {**BY_HAND, **ADVICE}.items():
+        about = [each for each in found if each["rule"] == rule and said in each["message"]]
+        assert len(about) == (1 if rule else 0), (name, found)
+        if name in BY_HAND:
+            assert name in run.words and f"page docs/refusals.md#{rule}" in run.words, (name, run.words)
+    assert "canary" not in run.output and "canary" not in str(found)
+
+
+def test_a_live_key_outside_of_production(tmp_path: Path) -> None:
+    """From the vault, as from any other file. Control: without it the same secrets are proved."""
+    live = written(tmp_path / "live", {"STRIPE_KEY": ("sk_live_canary", "live-payments", "")})
+    assert live.code != 0 and "live-payments" in live.words and "docs/rules/live-payments.md" in live.words
+    assert "sk_live_canary" not in live.output
+    good = written(tmp_path / "good", ADVICE)
+    assert good.code == 0 and "this run is for app_staging" in good.words, good.output
 
 
 @pytest.mark.parametrize("long", ["canary", "a:", "://a"])

@@ -265,13 +265,13 @@ def test_what_is_locked_here_is_not_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert [Path(name).name for name in locked] == ["vault.yml", "ansible_become_password"]
 
 
-def opened(variables: dict[str, Any], own: dict[str, Any]) -> Any:
+def opened(variables: dict[str, Any], own: dict[str, Any], ours: bool = False) -> Any:
     """A connection that is not made yet, from an action that runs on another machine."""
     context = PlayContext(passwords={"conn_pass": "typed", "become_pass": "typed too"})
     context.remote_addr, context.remote_user, context.port = "production.example.com", "production", 22
     action = SimpleNamespace(_play_context=context, _templar=None, task_vars=own)
     task = Task()
-    return _connection(task, _play_context(cast(Any, action), task, variables), variables)
+    return _connection(task, _play_context(cast(Any, action), task, variables, ours), variables)
 
 
 def test_nothing_of_our_own_connection_counts() -> None:
@@ -281,6 +281,16 @@ def test_nothing_of_our_own_connection_counts() -> None:
     assert connection.get_option("remote_user") is None
     assert not connection._play_context.password and not connection._play_context.become_pass
     assert connection.become is None
+
+
+def test_another_node_of_ours_gets_what_was_typed_for_this_run() -> None:
+    variables = {
+        "inventory_hostname": "n2", "ansible_connection": "ssh",
+        "ansible_become": True, "ansible_become_method": "sudo",
+    }  # fmt: skip
+    connection = opened(variables, {}, ours=True)
+    assert connection.get_option("password") == "typed"
+    assert connection.become.get_option("become_pass") == "typed too"
 
 
 def test_the_other_machines_user_port_and_become() -> None:

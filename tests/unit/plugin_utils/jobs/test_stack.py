@@ -39,6 +39,7 @@ VALUES = {
     "bulkhead_engine": "swarm",
     "bulkhead_registry": "registry.example.com/shop",
     "bulkhead_app_service": "app",
+    "bulkhead_follow": 0,
     "bulkhead_lines": 100,
     "bulkhead_since": "",
 }

@@ -96,6 +96,13 @@ def test_weaknesses(values: Mapping[str, str], found: list[str]) -> None:
         assert each.name in values and not any(value and value in each.message + each.fix for value in values.values())
 
 
+def test_what_the_environment_is_called_is_no_secret() -> None:
+    """As in many a guide: user, database and password have one name. Elsewhere than in a password it is right."""
+    values = {"DB_PASSWORD": "aiia", "SENTRY_ENVIRONMENT": "aiia", "DB_USER": "aiia", "REDIS_PASSWORD": "aiia_x"}
+    found = [(each.rule, each.name) for each in weaknesses(values, names=["aiia", "aiia_staging"])]
+    assert [name for rule, name in found if rule == "placeholder-secret"] == ["DB_PASSWORD"]
+
+
 def test_placeholders_stop_a_deployment_and_weak_ones_are_advice() -> None:
     levels = {each.rule: each.severity for each in weaknesses({"A": "changeme", "B": "short", "C": STRONGER}, ["C"])}
     assert levels == {

@@ -134,7 +134,7 @@ def test_rotate_one_and_all(tmp_path: Path) -> None:
     done = run(tmp_path, "rotate", name="all")
     third = values(tmp_path)
     assert {name for name in second if second[name] != third[name]} == set(NEEDED)
-    assert "TOKEN: left as it is" in "\n".join(done.steps)
+    assert "TOKEN: left as it is; -e bulkhead_secret_name=TOKEN replaces it" in "\n".join(done.steps)
     assert not any(value in str(done) for value in (*first.values(), *third.values()))
 
 
@@ -266,17 +266,44 @@ def killing(at: int) -> Callable[..., Any]:
     return replace
 
 
+def killed(directory: Path, monkeypatch: pytest.MonkeyPatch, at: int, verb: str, **more: Any) -> None:
+    """A job in a process that is killed before it replaces the nth file."""
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(files, "replace", killing(at))
+        run(directory, verb, **more)
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_kill_between_the_files_is_mended_by_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     run(tmp_path, "init")
     before = values(tmp_path)
-    child = os.fork()
-    if child == 0:
-        monkeypatch.setattr(files, "replace", killing(at))
-        run(tmp_path, "set", name="TOKEN", value=lambda: TOKEN)
-        os._exit(0)
-    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    killed(tmp_path, monkeypatch, at, "set", name="TOKEN", value=lambda: TOKEN)
     assert values(tmp_path) == ({**before, "TOKEN": TOKEN} if at == 2 else before)
     assert committed(tmp_path) == set(before)
     assert run(tmp_path, "init").changed is (at == 2)
     assert committed(tmp_path) == set(values(tmp_path))
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_rotation_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """All of the secrets are the earlier ones or the new ones, never some of each."""
+    run(tmp_path, "init")
+    before = values(tmp_path)
+    killed(tmp_path, monkeypatch, at, "rotate", name="all")
+    now = values(tmp_path)
+    assert {name for name in NEEDED if now[name] != before[name]} == (set(NEEDED) if at == 2 else set())
+    assert run(tmp_path, "init").changed is (at == 2) and committed(tmp_path) == set(values(tmp_path))
+
+
+def test_another_vault_password_and_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file opens with the present password as before, and the next run locks it anew."""
+    run(tmp_path, "init")
+    before, both = state(tmp_path), [("staging", PASSWORD), ("new", OTHER)]
+    killed(tmp_path, monkeypatch, 1, "rekey", passwords=both)
+    assert {name: text for name, text in state(tmp_path).items() if name in before} == before
+    words = values(tmp_path)
+    run(tmp_path, "rekey", passwords=both)
+    assert values(tmp_path, OTHER) == words

@@ -82,10 +82,17 @@ def test_the_alarm_is_switched_off() -> None:
 
 
 def test_who_takes_the_space() -> None:
-    """The largest first, and what is nobody's."""
-    usage = {OURS: {"volumes": GIB}, THEIRS: {"volumes": 2 * GIB, "containers": GIB}, "": {"build cache": 4 * GIB}}
+    """The largest first, and what is nobody's; each with its volumes, layers, logs and caches."""
+    usage = {
+        OURS: {"volumes": GIB // 2, "logs": GIB // 2, "image layers": 9},
+        THEIRS: {"volumes": GIB, "container layers": 2 * GIB},
+        "": {"build cache": 4 * GIB},
+    }
     (told,) = capacity(environment(OURS, variables=ALARM), observation(space={ROOT: disk(9 * GIB)}, usage=usage))
-    assert told.message.endswith("everything else 4.0 GiB, aiia_prod 3.0 GiB, aiia_staging 1.0 GiB.")
+    assert told.message.endswith(
+        "It is taken by everything else 4.0 GiB (build cache 4.0 GiB); aiia_prod 3.0 GiB (container layers 2.0 GiB, "
+        "volumes 1.0 GiB); aiia_staging 1.0 GiB (volumes 512 MiB, logs 512 MiB)."
+    )
     (full,) = capacity(environment(OURS), observation(space={ROOT: disk(GIB)}, registry=KEPT, images=IMAGE))
     assert "needs 21.5 GiB (1.0 GiB for an image like the largest that it has, 20.0 GiB reserved for aiia_prod)" in (
         full.message

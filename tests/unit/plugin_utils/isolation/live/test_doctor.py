@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -245,24 +246,44 @@ def test_a_broken_machine_is_diagnosed_with_the_right_cause_first(name: str) -> 
     assert text.splitlines()[-1] == f"1 fault: begin with {check} of {OURS}."
 
 
+HINTS: dict[str, tuple[Break, str]] = {
+    "its clock is some seconds off": (lambda m: m.examined.update(clock=NOW - 20), "clock"),
+    "it swaps": (lambda m: m.examined["memory"].update(swap_free=0), "memory and swap"),
+    "its disk fills": (lambda m: m.observed["space"]["/var/lib/docker"].update(free=9 * GIB), "disk"),
+    "no backup was ever restored": (lambda m: m.own.update(restored=False), "backups"),
+    "a domain has no address": (lambda m: m.own.update(nameless=["staging.example.com"]), "DNS"),
+    "a command's container is left": (
+        lambda m: m.containers.update(run=container(f"{OURS}_run", {**labels(OURS), ONE_OFF: "True"})), "leftovers",
+    ),
+    "somebody changed a container": (lambda m: m.containers["redis"].update(image="sha256:2"), "drift"),
+}  # fmt: skip
+
+#: The programs that a result may name.
+TYPED = re.compile(r"(?:ansible-playbook aiia\.bulkhead\.\w+ |docker \w+|df -|dig |ss -|sysctl |swapon |\w+ctl [\w-]+)")
+
+
+@pytest.mark.parametrize("name", [*BROKEN, *HINTS])
+def test_every_result_says_what_to_type(name: str) -> None:
+    machine = Machine()
+    (BROKEN.get(name) or HINTS[name])[0](machine)
+    for each in diagnose(machine.look()):
+        assert TYPED.match(each.next), each.next
+
+
+def test_what_other_gates_found_says_what_to_type() -> None:
+    """Beside the advice of a finding, which may name none. Those without a command here have it in their advice."""
+    told = {rule: each.next("Mend it.") for rule, each in doctor._FINDINGS.items()}
+    assert told["taken-port"] == "ss -ltnp; mend it"
+    bare = {rule for rule, text in told.items() if not TYPED.match(text)}
+    assert bare == {"absent-front-door", "in-maintenance", "setting-waits", "missing-age"}
+
+
 def test_a_machine_on_which_all_is_well_has_no_result() -> None:
     """Control for all of the above."""
     found = diagnose(Machine().look())
     assert found == []
     assert as_text({OURS: found}, {}) == f"1 examined with {len(CHECKS)} checks: no fault was found."
     assert len(BROKEN) >= 30
-
-
-HINTS: dict[str, tuple[Break, str]] = {
-    "its clock is some seconds off": (lambda m: m.examined.update(clock=NOW - 20), "clock"),
-    "it swaps": (lambda m: m.examined["memory"].update(swap_free=0), "memory and swap"),
-    "its disk fills": (lambda m: m.observed["space"]["/var/lib/docker"].update(free=9 * GIB), "disk"),
-    "no backup was ever restored": (lambda m: m.own.update(restored=False), "backups"),
-    "a command's container is left": (
-        lambda m: m.containers.update(run=container(f"{OURS}_run", {**labels(OURS), ONE_OFF: "True"})), "leftovers",
-    ),
-    "somebody changed a container": (lambda m: m.containers["redis"].update(image="sha256:2"), "drift"),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HINTS)
