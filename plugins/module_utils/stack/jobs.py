@@ -22,7 +22,7 @@ from ..swarm.api import SwarmApi
 from .converge import StackConverger, settings_file
 from .images import StackImages
 from .kept import KeptReleases
-from .look import look, own
+from .look import look_or_fail, own
 from .plan import stack_services
 from .rollout import StackError, StackRollout
 from .versions import version_of
@@ -88,7 +88,9 @@ def _converged(
     result: dict[str, Any] = {"changed": bool(steps), "steps": as_dicts(steps), "commit": wanted["commit"]}
     result["release"] = converger.releases.current
     result["prepares"] = bool(converger.plan.prepare)
-    result["has_served"] = bool(converger.current)
+    result["has_served"] = converger.has_served
+    if steps and not returning:
+        converger.require_room()
     if steps and not check:
         result["release"] = converger.apply(files, returning)
     return result
@@ -135,7 +137,7 @@ def forget(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) 
 def destroy(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Remove exactly what carries the environment's own label, each by its id; in check mode only list it."""
     api, prefix, project = SwarmApi(engine.docker_host), params["prefix"], str(given["project"])
-    seen = look(api)
+    seen = look_or_fail(api)
     services = [one for one in own(seen["services"], prefix) if one["labels"].get(STACK) == project]
     goes: list[tuple[str, dict[str, Any]]] = [("service", one) for one in services]
     goes += [("network", one) for one in own(seen["networks"], prefix)]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,7 +20,8 @@ from ..docker.labels import PREFIX, RELEASE
 from ..release.store import FOLLOWS, PREVIOUS
 from ..swarm.api import SwarmApi
 
-#: On the config of a release: when it came into force. The last one is in force.
+#: On the config of a release: a number that grows with each that comes into force. The one with the highest is in
+#: force. Managers take turns, and their clocks differ.
 IN_FORCE = "io.bulkhead.in-force"
 
 #: On the same config: what each service was after the last deployment, so that changes by hand are seen, and what each
@@ -78,9 +78,9 @@ class KeptReleases:
     @property
     def current(self) -> str:
         """The name of the release in force; empty where none is."""
-        stamps = {_labels(config).get(IN_FORCE, ""): name for name, config in self._configs.items()}
-        last = max(stamps, default="")
-        return stamps[last] if last else ""
+        turns = {_turn(config): name for name, config in self._configs.items()}
+        last = max(turns, default=0)
+        return turns[last] if last else ""
 
     @property
     def data_node(self) -> str:
@@ -111,14 +111,8 @@ class KeptReleases:
     ) -> None:
         """Keep a release, which is in force from now on. ``specs`` are digests of its services by their keys,
         ``prepared`` says what they were prepared for."""
-        content = json.dumps(dict(manifest, release=name), sort_keys=True).encode()
-        if len(content) > _MOST:
-            raise Failure(
-                "the release %s has %d KiB, and a swarm keeps no config of more than %d: it is in force, and cannot be "
-                "returned to. Make bulkhead_env or the stack's files smaller" % (name, len(content) >> 10, _MOST >> 10)
-            )
-        own = {**labels, RELEASE: name, **_changing(specs, prepared)}
-        self._api.make_config(config_name(self._prefix, name), own, content)
+        own = {**labels, RELEASE: name, **self._changing(specs, prepared)}
+        self._api.make_config(config_name(self._prefix, name), own, content_of(name, manifest))
         self.read()
 
     def bring(
@@ -126,11 +120,17 @@ class KeptReleases:
     ) -> None:
         """Note that a kept release is in force again, or that its services are now others, or prepared otherwise.
 
-        Its labels stay, but for those of ``labels``."""
+        Its labels stay, but for those of ``labels``.
+        """
         config = self._configs[name]
-        spec = {**config["Spec"], "Labels": {**_labels(config), **(labels or {}), **_changing(specs, prepared)}}
+        spec = {**config["Spec"], "Labels": {**_labels(config), **(labels or {}), **self._changing(specs, prepared)}}
         self._api.label_config(config["ID"], int(config["Version"]["Index"]), spec)
         self.read()
+
+    def _changing(self, specs: Mapping[str, str], prepared: Mapping[str, str]) -> dict[str, str]:
+        """The labels that change while a release is kept, for the one that is in force from now on."""
+        turn = max(map(_turn, self._configs.values()), default=0) + 1
+        return {IN_FORCE: str(turn), SPECS: json.dumps(dict(specs)), PREPARED: json.dumps(dict(prepared))}
 
     def surplus(self, keep: int) -> list[str]:
         """The releases beyond those to keep: the one in force, those that it followed, then the newest."""
@@ -157,6 +157,18 @@ class KeptReleases:
         self._manifests.pop(name, None)
 
 
+def content_of(name: str, manifest: Mapping[str, Any]) -> bytes:
+    """What the config of a release holds. Raises Failure where that is more than a swarm keeps."""
+    content = json.dumps(dict(manifest, release=name), sort_keys=True).encode()
+    if len(content) > _MOST:
+        raise Failure(
+            "the stack file and settings of release %s have %d KiB, and a swarm keeps no config of more than %d KiB, "
+            "so nobody could return to this release. Make bulkhead_env or bulkhead_services smaller"
+            % (name, len(content) >> 10, _MOST >> 10)
+        )
+    return content
+
+
 def config_name(prefix: str, release: str) -> str:
     """The config that keeps a release; the time in a release's name is enough where there is no room for all of it."""
     return ("%s_%s" % (prefix, release))[:_LONGEST]
@@ -166,6 +178,7 @@ def _labels(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(config["Spec"].get("Labels") or {})
 
 
-def _changing(specs: Mapping[str, str], prepared: Mapping[str, str]) -> dict[str, str]:
-    """The labels that change while a release is kept."""
-    return {IN_FORCE: "%.6f" % time.time(), SPECS: json.dumps(dict(specs)), PREPARED: json.dumps(dict(prepared))}
+def _turn(config: Mapping[str, Any]) -> int:
+    """When a release came into force, among the others; 0 where that cannot be read."""
+    number = _labels(config).get(IN_FORCE, "")
+    return int(number) if number.isdigit() else 0

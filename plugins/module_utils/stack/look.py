@@ -46,6 +46,18 @@ def look(api: SwarmApi) -> dict[str, Any]:
     return found
 
 
+def look_or_fail(api: SwarmApi) -> dict[str, Any]:
+    """The swarm as a manager that can decide sees it. Raises SwarmError for any other engine: a swarm that says nothing
+    is not an empty one."""
+    seen = look(api)
+    if seen["refused"] or not seen["control"]:
+        raise SwarmError(
+            "the swarm cannot decide: %s. What runs goes on. Start the missing managers, then run this again"
+            % (seen["refused"] or "this node does not manage it")
+        )
+    return seen
+
+
 def service_of(said: Mapping[str, Any]) -> dict[str, Any]:
     """A service, without the settings of its tasks, which may be secret: ``spec`` is a digest of all that it is."""
     spec, update = said["Spec"], said.get("UpdateStatus") or {}

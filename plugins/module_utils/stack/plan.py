@@ -6,21 +6,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.steps import Step
 from ..docker.labels import RELEASE, STACK
-from .look import own
+from .look import digest_of, own
 
 
 @dataclass(frozen=True)
 class StackPlan:
     """What is to be done: nothing where ``steps`` is empty. ``prepare`` are the jobs that run before, ``first`` says
-    that services which they need are not there yet."""
+    that services which the application needs are not there yet."""
 
     steps: tuple[Step, ...] = ()
     prepare: tuple[Mapping[str, Any], ...] = ()
@@ -56,7 +54,7 @@ def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[st
     steps += [Step("remove", key, "service") for key in there if key not in wanted["definitions"]]
     if not steps:  # such as a setting that no service reads
         steps.append(Step("update", wanted["project"], "stack"))
-    return StackPlan(tuple(steps), prepare, bool(prepare and set(wanted["foundation"]) - set(there)))
+    return StackPlan(tuple(steps), prepare, bool(set(wanted["foundation"]) - set(there)))
 
 
 def others_than_left(there: Mapping[str, Mapping[str, Any]], current: Mapping[str, Any]) -> list[str]:
@@ -68,16 +66,28 @@ def others_than_left(there: Mapping[str, Mapping[str, Any]], current: Mapping[st
 def to_prepare(
     wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[str, Any]
 ) -> Iterable[Mapping[str, Any]]:
-    """The jobs whose service was not prepared for its image yet, on the node that has the data."""
+    """The jobs whose service was not prepared for its image yet, on the node that has the data.
+
+    In force already, the image counts as prepared for: a later release did that where a person returned to this one.
+    """
     done = current.get("prepared") or {}
-    return [job for job in wanted["jobs"] if done.get(job["service"]) != prepared_key(wanted, job["service"], seen)]
+    in_force = current.get("digest") == wanted["digest"]
+
+    def counts(key: str) -> str:
+        return key.rpartition("-")[2] if in_force else key
+
+    return [
+        job
+        for job in wanted["jobs"]
+        if counts(done.get(job["service"], "")) != counts(prepared_key(wanted, job["service"], seen))
+    ]
 
 
 def prepared_key(wanted: Mapping[str, Any], service: str, seen: Mapping[str, Any]) -> str:
-    """What a service was prepared for: its image, its commands, and the node with the data."""
+    """What a service was prepared for: its image, and after a hyphen its commands and the node with the data."""
     commands = [job["command"] for job in wanted["jobs"] if job["service"] == service]
-    parts = [wanted["images"].get(service, ""), commands, data_nodes(wanted["data_label"], seen)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    where = [commands, data_nodes(wanted["data_label"], seen)]
+    return "%s-%s" % (digest_of(wanted["images"].get(service, "")), digest_of(where))
 
 
 def data_nodes(label: str, seen: Mapping[str, Any]) -> list[str]:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..core.directory import DesiredFile
-from ..core.errors import last_lines
+from ..core.errors import Failure, last_lines
+from ..swarm.api import SwarmError
+from .plan import stack_services
 from .rollout import StackError, StackRollout
 
 #: In which state a job's task has ended, well or not.
 _DONE = "complete"
-_ENDED = ("failed", "rejected", "shutdown", "orphaned", "remove")
+_FAILED = ("failed", "rejected", "shutdown", "orphaned", "remove")
+_ENDED = (_DONE, *_FAILED)
 
-_PAUSE = 0.5
+#: Seconds between two looks at a job, and within which one that is removed has ended.
+_PAUSE, _CLEARED = 0.5, 60.0
 
 
 class StackJobs:
@@ -36,15 +41,36 @@ class StackJobs:
             self._rollout.deploy(str(job["text"]), files)
             why, said = self._wait(key)
         finally:
-            self.clear(key)
+            with suppress(Failure):  # the update removes it otherwise, and the next deployment waits for it
+                self.clear(key)
         if why:
             raise StackError("preparing the new release of %s failed: %s %s" % (job["service"], command, why), said)
 
     def clear(self, key: str) -> None:
-        """Remove the service of a job that ended, or that a killed run left."""
-        service = self._rollout.services().get(key)
-        if service:
-            self._rollout.api.remove_object("service", service["id"])
+        """Remove the service of a job that ended, or that a killed run left, and wait until nothing of it runs.
+
+        Raises StackError where something of it still does after a minute.
+        """
+        deadline, removed = time.monotonic() + _CLEARED, ""
+        while True:
+            now = self._rollout.asked(deadline)
+            service = stack_services(self._rollout.project, now).get(key)
+            runs = [task for task in now["tasks"] if task["service"] == removed and task["state"] not in _ENDED]
+            if not service and not runs:
+                return
+            if time.monotonic() >= deadline:
+                raise StackError("the command of an earlier run, %s, still runs on the swarm. Nothing was run" % key)
+            if service and self._removed(service["id"]):
+                removed = service["id"]
+            else:
+                time.sleep(_PAUSE)
+
+    def _removed(self, identity: str) -> bool:
+        try:
+            self._rollout.api.remove_object("service", identity)
+        except SwarmError:  # managers elect another leader
+            return False
+        return True
 
     def _wait(self, key: str) -> tuple[str, str]:
         """Why a job did not succeed, and its last lines; empty where it did."""
@@ -52,12 +78,12 @@ class StackJobs:
         name = "%s_%s" % (self._rollout.project, key)
         seen = ""
         while True:
-            now = self._rollout.seen()
+            now = self._rollout.asked(deadline)
             service = next((one for one in now["services"] if one["name"] == name), None)
             tasks = [task for task in now["tasks"] if service and task["service"] == service["id"]]
             if any(task["state"] == _DONE for task in tasks):
                 return "", ""
-            ended = [task for task in tasks if task["state"] in _ENDED]
+            ended = [task for task in tasks if task["state"] in _FAILED]
             if ended:
                 return "ended: %s" % (ended[-1]["error"] or ended[-1]["state"]), self._said(name)
             seen = next((task["error"] or task["state"] for task in tasks), seen)

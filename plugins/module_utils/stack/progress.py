@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 #: What the engine calls a task that ended badly, and an update that it gave up.
@@ -31,15 +31,30 @@ def outcomes(
     services: Iterable[Mapping[str, Any]],
     tasks: Sequence[Mapping[str, Any]],
     known: Iterable[str] = (),
+    early: Collection[str] = (),
 ) -> list[Outcome]:
-    """Where each service stands since it was as ``before``, by name. ``known`` are the tasks that there were then."""
+    """Where each service stands since it was as ``before``, by name. ``known`` are the tasks that there were then,
+    ``early`` those of :func:`too_early`."""
     past = set(known)
     found = []
     for service in services:
         mine = [task for task in tasks if task["service"] == service["id"]]
         fresh = [task for task in mine if task["id"] not in past]
-        found.append(_outcome(before.get(service["name"]), service, mine, fresh))
+        found.append(_outcome(before.get(service["name"]), service, mine, fresh, early))
     return found
+
+
+def too_early(
+    found: Iterable[Outcome],
+    services: Iterable[Mapping[str, Any]],
+    tasks: Iterable[Mapping[str, Any]],
+    needs: Mapping[str, Collection[str]],
+) -> set[str]:
+    """The tasks that ended badly while a service that theirs ``needs`` was not done: a swarm starts services in no
+    order, so these say nothing of their own."""
+    missing = {outcome.service for outcome in found if outcome.state != "done"}
+    held = {service["id"] for service in services if missing.intersection(needs.get(service["name"], ()))}
+    return {task["id"] for task in tasks if task["service"] in held and task["state"] in _ENDED_BADLY}
 
 
 def _outcome(
@@ -47,6 +62,7 @@ def _outcome(
     service: Mapping[str, Any],
     tasks: Sequence[Mapping[str, Any]],
     fresh: Sequence[Mapping[str, Any]],
+    early: Collection[str],
 ) -> Outcome:
     name, update = service["name"], service["update"]
     began = bool(update["StartedAt"]) and (before is None or update["StartedAt"] != before["update"]["StartedAt"])
@@ -58,7 +74,7 @@ def _outcome(
         return Outcome(name, "failed", _with(why, update["Message"], last), blamed)
     wanted = [task for task in tasks if task["desired"] == "running"]
     running = [task for task in wanted if task["state"] == "running"]
-    if last and not running and len(bad) >= _ENOUGH:
+    if last and not running and sum(task["id"] not in early for task in bad) >= _ENOUGH:
         return Outcome(name, "failed", _with("none of its tasks stays up", "", last), blamed)
     if began and update["State"] == "updating":
         return Outcome(name, "waiting", "its tasks are being replaced", blamed)

@@ -18,11 +18,11 @@ from typing import Any
 from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
 from ..core.meanwhile import tell
-from ..docker.engine import Engine, EngineError
+from ..docker.engine import TIMED_OUT, Engine, EngineError
 from ..swarm.api import SwarmApi, SwarmError
 from .look import service_of, task_of
 from .plan import stack_services
-from .progress import Outcome, outcomes
+from .progress import Outcome, outcomes, too_early
 
 #: Seconds between two looks at an update, and for how long a stack must stand still to count as done.
 _PAUSE, _STEADY = 0.5, 1.0
@@ -31,6 +31,9 @@ _PAUSE, _STEADY = 0.5, 1.0
 _MEMORY = "/dev/shm"
 
 _LINES = "20"
+
+#: Seconds for the client to say what it can, and to hand over a stack, for which it fetches nothing.
+_SAYS, _HANDS_OVER = 20, 300
 
 
 class StackError(EngineError):
@@ -56,8 +59,12 @@ class StackRollout:
             code, output, errors = self.engine.docker(
                 *self._config(directory), "stack", "deploy", "--compose-file", _STACK_FILE, "--resolve-image", "never",
                 *(["--with-registry-auth"] if self._login[1] else []), *(["--prune"] if prune else []),
-                *self._detach(), self.project, cwd=directory,
+                *self._detach(), self.project, cwd=directory, limit=_HANDS_OVER,
             )  # fmt: skip
+        if code in TIMED_OUT:
+            raise StackError(
+                "the engine did not take the stack %s within %d s" % (self.project, _HANDS_OVER), last_lines(errors)
+            )
         if code != 0:
             self.engine.check_reachable(errors)
             raise StackError("the engine refused the stack %s" % self.project, last_lines(errors or output))
@@ -69,19 +76,30 @@ class StackRollout:
             "tasks": [task_of(task) for task in self.api.tasks()],
         }
 
-    def wait(self, before: Mapping[str, Any], keys: Iterable[str], limit: float) -> None:
-        """Wait until the engine is done with these services; ``before`` is the swarm as it was.
+    def wait(
+        self,
+        before: Mapping[str, Any],
+        keys: Iterable[str],
+        limit: float,
+        waits: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        """Wait until the engine is done with these services; ``before`` is the swarm as it was, ``waits`` says without
+        which others each cannot stay up.
 
         Raises StackError, with the last lines of the task to blame, where it goes back, or is not done in time.
         """
-        wanted = {"%s_%s" % (self.project, key) for key in keys}
+        wanted = {self._named(key) for key in keys}
+        needs = {self._named(key): {self._named(other) for other in others} for key, others in (waits or {}).items()}
+        early: set[str] = set()
         known = {service["name"]: service for service in before["services"]}
         past = [task["id"] for task in before["tasks"]]
         deadline, still, shown = time.monotonic() + limit, 0.0, ""
         while True:
-            now = self._asked(deadline)
+            now = self.asked(deadline)
             services = [service for service in now["services"] if service["name"] in wanted]
-            found = outcomes(known, services, now["tasks"], past)
+            found = outcomes(known, services, now["tasks"], past, early)
+            early |= too_early(found, services, now["tasks"], needs)
+            found = outcomes(known, services, now["tasks"], past, early)
             failed = [outcome for outcome in found if outcome.state == "failed"]
             if failed:
                 raise self._failure(failed, "")
@@ -100,7 +118,7 @@ class StackRollout:
                     raise self._failure(waiting, " within %d s (bulkhead_wait_timeout)" % limit)
             time.sleep(_PAUSE)
 
-    def _asked(self, deadline: float) -> dict[str, Any]:
+    def asked(self, deadline: float) -> dict[str, Any]:
         """What the swarm says; managers that elect another leader meanwhile are asked again."""
         while True:
             try:
@@ -116,6 +134,9 @@ class StackRollout:
         what = "is not done" if late else "failed"
         return StackError("the update of stack %s %s%s: %s" % (self.project, what, late, lines), detail)
 
+    def _named(self, key: str) -> str:
+        return "%s_%s" % (self.project, key)
+
     def _key(self, outcome: Outcome) -> str:
         return outcome.service[len(self.project) + 1 :]
 
@@ -123,7 +144,7 @@ class StackRollout:
         """The last lines of a task's log; empty for none."""
         if not task:
             return ""
-        code, output, errors = self.engine.docker("service", "logs", "--raw", "--tail", _LINES, task, limit=20)
+        code, output, errors = self.engine.docker("service", "logs", "--raw", "--tail", _LINES, task, limit=_SAYS)
         return last_lines("%s\n%s" % (output, errors)) if code == 0 else ""
 
     def services(self) -> dict[str, dict[str, Any]]:
@@ -135,7 +156,7 @@ class StackRollout:
 
     def _detach(self) -> list[str]:
         """The client's own wait, where it has one, is left out: it says less, and ends without an error."""
-        _code, output, _errors = self.engine.docker("stack", "deploy", "--help")
+        _code, output, _errors = self.engine.docker("stack", "deploy", "--help", limit=_SAYS)
         return ["--detach=true"] if "--detach" in output else []
 
     @contextlib.contextmanager

@@ -66,6 +66,7 @@ def shipped(release: Release) -> dict[str, Any]:
         "text": release.file(release.compose_file).content,
         "kept_text": kept,
         "foundation": first,
+        "waits": {key: list(waits) for key, waits in release.stack.waits.items() if waits},
         "foundation_text": _dumped(release, _with_services(compose, {key: compose["services"][key] for key in first})),
         "jobs": list(_jobs(release)),
         "files": [asdict(file) for file in release.files if file.path != release.compose_file],

@@ -10,14 +10,17 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import rollout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import converge, jobs, prepare, rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.converge import StackConverger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.swarm.api import SwarmError
 from unit.stacks import PREFIX, STACK
 
 LABELS = {PREFIX: "app_prod"}
@@ -34,9 +37,13 @@ class FakeSwarm:
         self.rolled_back: set[str] = set()
         self.version = 0
         self.logins: list[str] = []
+        self.quorum = True
+        #: Tasks that end only a while after their service was removed, each with how many more looks see it.
+        self.ending: dict[str, int] = {}
 
     def info(self) -> dict[str, Any]:
-        return {"Swarm": {"NodeID": "n1", "LocalNodeState": "active", "ControlAvailable": True}}
+        error = "" if self.quorum else "the swarm does not have a leader"
+        return {"Swarm": {"NodeID": "n1", "LocalNodeState": "active", "ControlAvailable": True, "Error": error}}
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"ID": "n1", "Spec": {"Role": "manager"}, "Status": {"State": "ready"}}]
@@ -59,7 +66,10 @@ class FakeSwarm:
         }
 
     def tasks(self) -> list[dict[str, Any]]:
-        return [self._task(key, image) for key, image in self.stack.items()]
+        ending = [key for key, looks in self.ending.items() if looks and key not in self.stack]
+        self.ending.update((key, self.ending[key] - 1) for key in ending)
+        still = [{**self._task(key, "1"), "Status": {"State": "running"}} for key in ending]
+        return [*(self._task(key, image) for key, image in self.stack.items()), *still]
 
     def _task(self, key: str, image: str) -> dict[str, Any]:
         state = {"prepare-1": "failed" if image == "bad" else "complete"}.get(key, "running")
@@ -105,8 +115,12 @@ class FakeEngine:
     def __init__(self, swarm: FakeSwarm) -> None:
         self.swarm = swarm
         self.refuses = ""
+        self.code = 1
+        self.docker_host = "unix:///var/run/docker.sock"
+        self.module = SimpleNamespace(check_mode=False)
 
     def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
+        assert options["limit"] > 0, "an engine that hangs must not hold the run"
         if args[-1] == "--help":
             return 0, "  -d, --detach   Exit immediately", ""
         if args[:2] == ("service", "logs"):
@@ -116,7 +130,7 @@ class FakeEngine:
         if "--config" in args:
             self.swarm.logins.append((Path(args[args.index("--config") + 1]) / "config.json").read_text())
         if self.refuses:
-            return 1, "", self.refuses
+            return self.code, "", self.refuses
         wanted = json.loads((directory / "docker-stack.yml").read_text())
         assert (directory / ".env").stat().st_mode & 0o777 == 0o600
         self.swarm.version += 1
@@ -137,6 +151,8 @@ class FakeEngine:
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rollout, "_PAUSE", 0.0)
     monkeypatch.setattr(rollout, "_STEADY", 0.0)
+    monkeypatch.setattr(prepare, "_PAUSE", 0.0)
+    monkeypatch.setattr(converge, "_PAUSE", 0.0)
     yield
 
 
@@ -147,7 +163,7 @@ def wanted(digest: str, services: dict[str, str], **more: Any) -> dict[str, Any]
         "digest": digest, "text": text, "kept_text": text, "foundation": [], "foundation_text": "{}", "jobs": [],
         "definitions": {key: f"{key}-{image}" for key, image in services.items()}, "images": services, "pinned": {},
         "networks": [], "configs": [], "secrets": [], "settings": "A=1\n", "environment": {"prefix": "app_prod"},
-        "data_label": "", "wait_timeout": 5, "prepare_timeout": 5, "keep_releases": 2, **more,
+        "data_label": "", "waits": {}, "wait_timeout": 5, "prepare_timeout": 5, "keep_releases": 2, **more,
     }  # fmt: skip
 
 
@@ -232,3 +248,187 @@ def test_a_command_that_fails() -> None:
         release(swarm, wanted("d2", {"web": "2"}, jobs=[bad]))
     assert swarm.stack == {"web": "1"} and caught.value.detail == "the disk is gone"
     assert [sentence(step) for step in caught.value.steps] == ["prepare web: migrate"]
+
+
+def job(swarm: FakeSwarm, name: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """One job of the module."""
+    monkeypatch.setattr(jobs, "SwarmApi", lambda _host: swarm)
+    return jobs.JOBS[name](FakeEngine(swarm), {"prefix": "app_prod"}, given)
+
+
+def failing(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch, method: str, times: int, late: bool = False
+) -> list[int]:
+    """Have one question or order fail, as while managers elect another leader; ``late`` after it was done."""
+    left, real = [times], getattr(swarm, method)
+
+    def ask(*args: Any) -> Any:
+        answer = real(*args) if late or not left[0] else None
+        if left[0]:
+            left[0] -= 1
+            raise SwarmError("the swarm does not have a leader", status=503)
+        return answer
+
+    monkeypatch.setattr(swarm, method, ask)
+    return left
+
+
+def test_a_swarm_that_says_nothing_is_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = FakeSwarm()
+    release(swarm, wanted("d1", {"web": "1"}))
+    swarm.quorum = False
+    with pytest.raises(SwarmError, match="the swarm cannot decide: the swarm does not have a leader"):
+        converger(swarm, wanted("d2", {"web": "2"}))
+    with pytest.raises(SwarmError, match="the swarm cannot decide"):
+        job(swarm, "destroy", {"project": "app_prod", "wait_timeout": 5}, monkeypatch)
+    assert swarm.stack == {"web": "1"}
+
+
+def test_an_election_after_a_release_does_not_fail_it() -> None:
+    """What is not needed any more waits until the next deployment."""
+    swarm = FakeSwarm()
+    swarm.make("config", "unneeded", LABELS)
+    first = converger(swarm, wanted("d1", {"web": "1"}))
+    swarm.quorum = False
+    assert first.apply(ENV) == first.releases.current and "unneeded" in swarm.files["config"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_release_is_kept_in_spite_of_an_election(late: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it was kept, and only the answer was lost."""
+    swarm = FakeSwarm()
+    failing(swarm, monkeypatch, "make_config", 2, late)
+    first = converger(swarm, wanted("d1", {"web": "1"}))
+    assert first.releases.names() == [] and first.apply(ENV) == first.releases.current
+    assert len(swarm.files["config"]) == 1
+
+
+def test_a_release_that_cannot_be_kept_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the next deployment would not know that it has served, and migrate without a backup."""
+    swarm = FakeSwarm()
+    release(swarm, wanted("d1", {"web": "1"}))
+    failing(swarm, monkeypatch, "make_config", 9)
+    monkeypatch.setattr(converge, "_ELECTION", 0.0)
+    with pytest.raises(SwarmError) as caught:
+        release(swarm, wanted("d2", {"web": "2"}))
+    assert swarm.stack == {"web": "1"} and caught.value.put_back.endswith("serves as before")
+
+
+def test_services_whose_release_was_not_kept_may_have_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = FakeSwarm()
+    given = {**wanted("d1", {"web": "1"}, jobs=[JOB]), "files": []}
+    assert not job(swarm, "foresee", given, monkeypatch)["has_served"]
+    swarm.stack = {"web": "1"}
+    assert job(swarm, "foresee", given, monkeypatch)["has_served"]
+
+
+def test_what_was_there_without_a_release_stays() -> None:
+    swarm = FakeSwarm()
+    swarm.stack = {"web": "1"}
+    failed = converger(swarm, wanted("d2", {"web": "bad", "api": "2"}))
+    with pytest.raises(EngineError) as caught:
+        failed.apply(ENV)
+    assert swarm.stack == {"web": "1"} and caught.value.put_back == (
+        "1 new services were removed; networks and volumes stay; no release was kept of the services that were there, "
+        "so they stay as they are now"
+    )
+
+
+def test_a_release_that_no_swarm_could_keep_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = FakeSwarm()
+    given = {**wanted("d1", {"web": "1"}, settings="x" * 1_100_000), "files": []}
+    for name in ("foresee", "apply"):
+        with pytest.raises(Failure, match="a swarm keeps no config of more than 1000 KiB"):
+            job(swarm, name, given, monkeypatch)
+    assert swarm.calls == []
+
+
+def test_commands_run_again_after_a_restore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same release, whose data is that of a backup now."""
+    swarm = FakeSwarm()
+    given = wanted("d1", {"web": "1"}, jobs=[JOB])
+    name = release(swarm, given)
+    assert not converger(swarm, given).plan.steps
+    assert "prepares web again" in job(swarm, "forget", {}, monkeypatch)["notes"][0]
+    swarm.calls.clear()
+    assert release(swarm, given) == name
+    assert [call for call in swarm.calls if "prepare" in call] == ["remove service id-prepare-1"]
+    assert not converger(swarm, given).plan.steps
+
+
+def test_an_election_does_not_end_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = FakeSwarm()
+    begun = converger(swarm, wanted("d1", {"web": "1"}, jobs=[JOB]))
+    real = begun.rollout.deploy
+    left: list[list[int]] = []
+
+    def deploy(*args: Any, **options: Any) -> None:
+        real(*args, **options)
+        if "prepare-1" in swarm.stack:
+            left.append(failing(swarm, monkeypatch, "tasks", 3))
+
+    monkeypatch.setattr(begun.rollout, "deploy", deploy)
+    begun.apply(ENV)
+    assert left == [[0]] and swarm.stack == {"web": "1"}
+
+
+def test_a_command_that_failed_is_the_error_also_where_its_job_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = FakeSwarm()
+    failing(swarm, monkeypatch, "remove_object", 1000)
+    monkeypatch.setattr(prepare, "_CLEARED", 0.0)
+    bad = {**JOB, "text": json.dumps({"prepare-1": "bad"})}
+    with pytest.raises(EngineError, match="preparing the new release of web failed: migrate ended"):
+        release(swarm, wanted("d1", {"web": "1"}, jobs=[bad]))
+
+
+def test_a_command_waits_for_that_of_a_killed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its service is removed at once, and its container ends later: two migrations must not overlap."""
+    swarm = FakeSwarm()
+    swarm.stack, swarm.ending = {"prepare-1": "1"}, {"prepare-1": 3}
+    begun = converger(swarm, wanted("d1", {"web": "1"}, jobs=[JOB]))
+    real = begun.rollout.deploy
+
+    def deploy(*args: Any, **options: Any) -> None:
+        assert swarm.ending == {"prepare-1": 0}
+        real(*args, **options)
+
+    monkeypatch.setattr(begun.rollout, "deploy", deploy)
+    begun.apply(ENV)
+    swarm.stack["prepare-1"], swarm.ending = "1", {"prepare-1": 1000}
+    monkeypatch.setattr(prepare, "_CLEARED", 0.0)
+    with pytest.raises(EngineError, match="command of an earlier run, prepare-1, still runs"):
+        release(swarm, wanted("d2", {"web": "2"}, jobs=[{**JOB, "command": ["other"]}]))
+
+
+def test_what_the_application_needs_is_there_first() -> None:
+    """Without commands too: it would end again and again while a database is set up."""
+    swarm = FakeSwarm()
+    begun = converger(
+        swarm, wanted("d1", {"web": "1", "db": "1"}, foundation=["db"], foundation_text=json.dumps({"db": "1"}))
+    )
+    begun.apply(ENV)
+    assert [call.count("--prune") for call in swarm.calls] == [0, 1]
+    assert [sentence(step) for step in begun.begun] == ["create db", "create web"]
+
+
+def test_an_engine_that_hangs_is_an_error() -> None:
+    swarm = FakeSwarm()
+    first = converger(swarm, wanted("d1", {"web": "1"}))
+    first.rollout.engine.refuses, first.rollout.engine.code = "Terminated", 124
+    with pytest.raises(EngineError, match="did not take the stack app_prod within 300 s"):
+        first.apply(ENV)
+
+
+def test_going_back_may_fail_for_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full memory disk, for example; the first error stays the error."""
+    swarm = FakeSwarm()
+    release(swarm, wanted("d1", {"web": "1"}))
+    second = converger(swarm, wanted("d2", {"web": "2"}))
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(second.rollout, "deploy", refuse)
+    with pytest.raises(EngineError, match="the operating system refused") as caught:
+        second.apply(ENV)
+    assert caught.value.put_back == "going back failed too: [Errno 28] No space left on device"

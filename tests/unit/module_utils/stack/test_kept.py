@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import kept
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.kept import KeptReleases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.kept import DATA_NODE, KeptReleases
 
 LABELS = {"io.bulkhead.prefix": "app_prod"}
 
@@ -43,9 +42,9 @@ class FakeConfigs:
 
 @pytest.fixture
 def releases(monkeypatch: pytest.MonkeyPatch) -> KeptReleases:
-    """Three releases, one after the other."""
-    clock = iter(range(100))
-    monkeypatch.setattr(kept.time, "time", lambda: float(next(clock)))
+    """Three releases, one after the other, each by a manager whose clock is behind that of the one before."""
+    clock = iter(range(1000, 0, -1))
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))
     api = FakeConfigs()
     api.make_config("app_staging_r1", {"io.bulkhead.prefix": "app_staging", "io.bulkhead.release": "r1"}, b"")
     api.make_config("app_prod_nginx_1", LABELS, b"")
@@ -75,7 +74,7 @@ def test_one_that_is_in_force_again(releases: KeptReleases) -> None:
 def test_the_node_with_the_data(releases: KeptReleases) -> None:
     """It is noted with each deployment, and stays with what else is noted."""
     assert releases.data_node == ""
-    releases.bring("r1", {}, {}, {kept.DATA_NODE: "n2"})
+    releases.bring("r1", {}, {}, {DATA_NODE: "n2"})
     assert releases.data_node == "n2" and releases.manifest("r1")["data_node"] == "n2"
     releases.bring("r1", {"web": "now"}, {})
     assert releases.data_node == "n2"
@@ -92,6 +91,11 @@ def test_which_ones_go(releases: KeptReleases) -> None:
 def test_one_that_is_too_large(releases: KeptReleases) -> None:
     with pytest.raises(Failure, match="keeps no config of more than 1000"):
         releases.keep("r4", {"settings": "x" * 1_100_000}, LABELS, {}, {})
+    assert releases.current == "r3"
+
+
+def test_a_number_that_cannot_be_read_is_not_in_force(releases: KeptReleases) -> None:
+    releases._configs["r1"]["Spec"]["Labels"]["io.bulkhead.in-force"] = "now"
     assert releases.current == "r3"
 
 

@@ -92,6 +92,20 @@ def test_commands_run_once_for_each_image() -> None:
     assert words(plan(given, seen, in_force(prepared=done))) == ["update web"]
 
 
+def test_other_commands_run_for_the_release_in_force() -> None:
+    given, seen = wanted(digest="one", jobs=[JOB], configs=[]), swarm("web", "db")
+    done = {"web": prepared_key({**given, "jobs": [{**JOB, "command": ["old"]}]}, "web", seen)}
+    assert plan(given, seen, in_force(definitions=given["definitions"], prepared=done)).prepare == (JOB,)
+
+
+def test_commands_do_not_run_for_a_release_that_was_returned_to() -> None:
+    """A later one prepared the data, and an earlier one has to be able to use that."""
+    given, seen = wanted(digest="one", jobs=[JOB], configs=[]), swarm("web", "db")
+    later = {**given, "images": {"web": "web:3@sha256:3"}}
+    done = {"web": prepared_key(later, "web", seen)}
+    assert plan(given, seen, in_force(definitions=given["definitions"], prepared=done)) == StackPlan()
+
+
 def test_commands_run_again_where_the_data_is_elsewhere() -> None:
     """The label was given to another node, whose volumes are others."""
     given = wanted(jobs=[JOB])
@@ -112,6 +126,11 @@ def test_the_same_release_is_prepared_again_for_other_data() -> None:
 
 def test_what_commands_need_comes_first() -> None:
     assert plan(wanted(jobs=[JOB]), swarm(), {}).first
+
+
+def test_what_the_application_needs_comes_first_without_commands_too() -> None:
+    assert plan(wanted(), swarm(), {}).first
+    assert plan(wanted(), swarm("web"), in_force()).first and not plan(wanted(), swarm("db"), in_force()).first
 
 
 def test_only_what_is_ours_and_needed_by_no_release_goes() -> None:

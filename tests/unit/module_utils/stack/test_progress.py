@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.progress import Outcome, outcomes
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.progress import Outcome, outcomes, too_early
 from unit.stacks import seen_service, seen_task
 
 BEGAN = "2026-11-30T10:05:00Z"
@@ -76,6 +76,21 @@ def test_a_new_service_that_does_not_stay_up_is_an_error() -> None:
     assert judged(seen_service("web"), *bad[:2], next_one).state == "waiting"
     found = judged(seen_service("web"), *bad, next_one)
     assert (found.state, found.task, found.why) == ("failed", "t3", "none of its tasks stays up: exit (1)")
+
+
+def test_tasks_that_ended_before_what_they_need_was_done_do_not_count() -> None:
+    """A swarm starts services in no order: the application ends again and again until its database is set up."""
+    services = [seen_service("web"), seen_service("db")]
+    bad = [seen_task(f"t{number}", "web", state="failed", desired="shutdown") for number in (1, 2, 3)]
+    starting = [*bad, seen_task("t9", "db", state="starting")]
+    needs = {"app_prod_web": {"app_prod_db"}}
+    early = too_early(outcomes({}, services, starting), services, starting, needs)
+    assert early == {"t1", "t2", "t3"}
+    done = [*bad, seen_task("t9", "db")]
+    assert too_early(outcomes({}, services, done), services, done, needs) == set()
+    assert [one.state for one in outcomes({}, services, done, (), early)] == ["waiting", "done"]
+    again = [*done, *(seen_task(f"t{number}", "web", state="failed", desired="shutdown") for number in (4, 5, 6))]
+    assert [one.state for one in outcomes({}, services, again, (), early)] == ["failed", "done"]
 
 
 def test_what_is_missing_is_said() -> None:
