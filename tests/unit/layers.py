@@ -66,8 +66,8 @@ MAY_IMPORT |= _below(
 MAY_IMPORT |= _below(
     HEART,
     {
-        ".": "module_utils/core/words",
-        "readers/compose": ". yaml",
+        ".": "module_utils/core/words module_utils/docker/labels",
+        "readers/compose": ". module_utils/docker/labels yaml",
         "readers/nginx": ".",
         "readers/shell": ".",
         "readers/ansible": ". readers/compose readers/shell",

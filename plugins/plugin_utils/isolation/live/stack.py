@@ -16,9 +16,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ....module_utils.core.addresses import overlap
-from ....module_utils.docker.labels import DATA, PREFIX, STACK
+from ....module_utils.docker.labels import DATA, PREFIX, STACK, swarm_service
 from ..model import SWARM_FILES, Environment, Finding, Fleet, Severity, Where
-from ..naming import swarm_service_name
 from ..rules import judge
 from ..wording import listing
 from .ownership import owner_of
@@ -290,7 +289,7 @@ def unwell(environment: Environment, observation: Observation) -> Iterator[Findi
     project = next((project.name for project in environment.compose), environment.prefix)
     services = {one["name"]: one for one in observation["stack"]["services"] if one["labels"].get(STACK) == project}
     for _project, key, _definition in environment.services():
-        name = swarm_service_name(project, key)
+        name = swarm_service(project, key)
         service = services.get(name)
         if service is None:
             message = f"The swarm has no service {name}."
