@@ -37,6 +37,8 @@ def seen_task(identity: str, key: str, project: str = "app_prod", **more: Any) -
     return {
         "id": identity,
         "service": f"id-{project}_{key}",
+        "stack": project,
+        "job": False,
         "node": "n1",
         "slot": 1,
         "state": "running",

@@ -181,4 +181,4 @@ def _labels(config: Mapping[str, Any]) -> dict[str, str]:
 def _turn(config: Mapping[str, Any]) -> int:
     """When a release came into force, among the others; 0 where that cannot be read."""
     number = _labels(config).get(IN_FORCE, "")
-    return int(number) if number.isdigit() else 0
+    return int(number) if number.isdecimal() else 0

@@ -86,9 +86,12 @@ def service_of(said: Mapping[str, Any]) -> dict[str, Any]:
 def task_of(said: Mapping[str, Any]) -> dict[str, Any]:
     """A task: where it runs, in what state, and as what it was made."""
     status, spec = said.get("Status") or {}, said.get("Spec") or {}
+    labels = (spec.get("ContainerSpec") or {}).get("Labels") or {}
     return {
         "id": said["ID"],
         "service": said.get("ServiceID") or "",
+        "stack": str(labels.get(STACK) or ""),
+        "job": bool(said.get("JobIteration")),
         "node": said.get("NodeID") or "",
         "slot": int(said.get("Slot") or 0),
         "state": str(status.get("State") or ""),

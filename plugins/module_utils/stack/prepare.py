@@ -18,6 +18,9 @@ from ..swarm.api import SwarmError
 from .plan import stack_services
 from .rollout import StackError, StackRollout
 
+#: The mode of a job's service, as the engine calls it. A stack has no other jobs.
+_JOB = "ReplicatedJob"
+
 #: In which state a job's task has ended, well or not.
 _DONE = "complete"
 _FAILED = ("failed", "rejected", "shutdown", "orphaned", "remove")
@@ -37,33 +40,37 @@ class StackJobs:
     def run(self, job: Mapping[str, Any], files: Sequence[DesiredFile]) -> None:
         """Run one command. Raises StackError, with its last lines, where it fails or takes too long."""
         key, command = str(job["key"]), " ".join(job["command"])
-        self.clear(key)
+        self.clear()
         try:
             self._rollout.deploy(str(job["text"]), files)
             why, said = self._wait(key)
         finally:
             with suppress(Failure):  # the update removes it otherwise, and the next deployment waits for it
-                self.clear(key)
+                self.clear()
         if why:
             raise StackError("preparing the new release of %s failed: %s %s" % (job["service"], command, why), said)
 
-    def clear(self, key: str) -> None:
-        """Remove the service of a job that ended, or that a killed run left, and wait until nothing of it runs.
+    def clear(self) -> None:
+        """Remove the jobs of the stack, also what a killed run left, and wait until no task of one runs.
 
-        Raises StackError where something of it still does after a minute.
+        Raises StackError where one still does after a minute.
         """
-        deadline, removed = time.monotonic() + _CLEARED, ""
+        deadline, project = time.monotonic() + _CLEARED, self._rollout.project
         while True:
             now = self._rollout.asked(deadline)
-            service = stack_services(self._rollout.project, now).get(key)
-            runs = [task for task in now["tasks"] if task["service"] == removed and task["state"] not in _ENDED]
-            if not service and not runs:
+            jobs = [one for one in stack_services(project, now).values() if one["mode"] == _JOB]
+            tasks = [task for task in now["tasks"] if task["job"] and task["stack"] == project]
+            runs = [task["id"] for task in tasks if task["state"] not in _ENDED]
+            if not (jobs or runs):
                 return
             if time.monotonic() >= deadline:
-                raise StackError("the command of an earlier run, %s, still runs on the swarm. Nothing was run" % key)
-            if service and self._removed(service["id"]):
-                removed = service["id"]
-            else:
+                raise StackError(
+                    "a command of an earlier run has not ended (task %s), and two migrations must not overlap. Wait "
+                    "until it has ended, or start its node if that is down; then run this again"
+                    % (", ".join(runs) or "of %s" % jobs[0]["name"])
+                )
+            removed = [self._removed(job["id"]) for job in jobs]
+            if not removed or not all(removed):
                 time.sleep(_PAUSE)
 
     def _removed(self, identity: str) -> bool:

@@ -59,7 +59,8 @@ class FakeSwarm:
             "Spec": {
                 "Name": f"app_prod_{key}",
                 "Labels": {**LABELS, STACK: "app_prod"},
-                "TaskTemplate": {"ContainerSpec": {"Image": image}},
+                "TaskTemplate": {"ContainerSpec": {"Image": image, "Labels": {STACK: "app_prod"}}},
+                "Mode": {"ReplicatedJob" if key.startswith("prepare-") else "Replicated": {}},
             },
             "ServiceStatus": {"DesiredTasks": 1, "RunningTasks": 1},
             **({"UpdateStatus": update} if key in self.rolled_back else {}),
@@ -78,7 +79,8 @@ class FakeSwarm:
             "ServiceID": f"id-{key}",
             "DesiredState": "running",
             "Status": {"State": state, "Err": "task: non-zero exit (1)" if state == "failed" else ""},
-            "Spec": {"ContainerSpec": {"Image": image}},
+            "Spec": {"ContainerSpec": {"Image": image, "Labels": {STACK: "app_prod"}}},
+            **({"JobIteration": {"Index": 1}} if key.startswith("prepare-") else {}),
         }
 
     def networks(self) -> list[dict[str, Any]]:
@@ -384,19 +386,19 @@ def test_a_command_that_failed_is_the_error_also_where_its_job_stays(monkeypatch
 def test_a_command_waits_for_that_of_a_killed_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its service is removed at once, and its container ends later: two migrations must not overlap."""
     swarm = FakeSwarm()
-    swarm.stack, swarm.ending = {"prepare-1": "1"}, {"prepare-1": 3}
+    swarm.stack, swarm.ending = {"prepare-2": "1"}, {"prepare-2": 3}
     begun = converger(swarm, wanted("d1", {"web": "1"}, jobs=[JOB]))
     real = begun.rollout.deploy
 
     def deploy(*args: Any, **options: Any) -> None:
-        assert swarm.ending == {"prepare-1": 0}
+        assert swarm.ending == {"prepare-2": 0}
         real(*args, **options)
 
     monkeypatch.setattr(begun.rollout, "deploy", deploy)
     begun.apply(ENV)
-    swarm.stack["prepare-1"], swarm.ending = "1", {"prepare-1": 1000}
+    swarm.ending = {"prepare-2": 1000}
     monkeypatch.setattr(prepare, "_CLEARED", 0.0)
-    with pytest.raises(EngineError, match="command of an earlier run, prepare-1, still runs"):
+    with pytest.raises(EngineError, match=r"a command of an earlier run has not ended \(task task-prepare-2-\d\)"):
         release(swarm, wanted("d2", {"web": "2"}, jobs=[{**JOB, "command": ["other"]}]))
 
 
