@@ -43,7 +43,7 @@ class StackLease:
         if began - float(kept(self._name) or 0.0) >= RENEWAL:
             lost = self._renewed(others)
             if lost:
-                raise AnsibleActionFail(f"{self._prefix}: {lost}")
+                raise AnsibleActionFail(lost)
             self.begin(began)
         # What is lost meanwhile is found by the next call, which is due.
         with beside(lambda: self._renewed(others), RENEWAL):
