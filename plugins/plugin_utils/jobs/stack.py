@@ -20,11 +20,12 @@ from ..declaration.settings import REGISTRY_PASSWORD
 from ..gate.session import Note, holder
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
+from ..isolation.live.placement import may_run
 from ..isolation.live.registered import entry_of
 from ..isolation.wording import listing, number
 from ..release.render import Release, image_repository, secret_values
 from ..release.stack import StackService, labels
-from ..release.swarm_release import data_label, images, is_pinned, pinned, shipped, sources
+from ..release.swarm_release import data_label, images, pinned, shipped, sources
 from .backup import backup_arguments
 
 
@@ -71,7 +72,6 @@ def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
     nodes = step.nodes
     assert nodes is not None
     seen = step.session.observation
-    label = data_label(release, step.declaration.prefix)
     states = {node["id"]: node for node in seen["stack"]["nodes"]}
     faults: dict[str, str] = {}
     services = release.stack.compose["services"].values()
@@ -79,16 +79,13 @@ def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
         state = states.get(node)
         if state is None or state["availability"] != "active":
             continue
-        has_data = bool(label) and state["labels"].get(label) == "true"
-        wanted = {
-            str(service["image"])
-            for service in services
-            if service.get("image") and (has_data or not (label and is_pinned(service, label)))
-        }
+        wanted = {str(service["image"]) for service in services if service.get("image") and may_run(service, state)}
+        if not wanted:
+            continue
         given = {"pinned": sorted(wanted), "login": _login(step.declaration.values)}
         try:
             arguments = {**step.common(), "job": "fetch", "given": json.dumps(given)}
-            answer = nodes.call(host, "stack", arguments)
+            answer = _presentable(step, nodes.call(host, "stack", arguments))
         except AnsibleError as error:
             faults[host] = str(error.message).partition("\n")[0]
             continue
@@ -126,7 +123,16 @@ def _login(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _stack(step: EnvironmentStep, job: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    return step.module("stack", {"job": job, "given": json.dumps(given)})
+    return _presentable(step, step.module("stack", {"job": job, "given": json.dumps(given)}))
+
+
+def _presentable(step: EnvironmentStep, answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer whose failure shows no secrets: it may quote the last lines of a task.
+
+    One that succeeded is data for the next step, such as digests, in which nothing may be replaced.
+    """
+    release = step.gate.render(step.declaration) if answer.get("failed") else None
+    return mask(answer, secret_values(release)) if release else answer
 
 
 def _of_the_run(step: EnvironmentStep) -> dict[str, Any]:
@@ -194,16 +200,21 @@ def on_data_node(step: EnvironmentStep, release: Release, name: str, arguments: 
             f"{step.declaration.prefix}: no node that can be reached has its volumes "
             f"(label {label or 'of none: no service has a volume'}). Nothing was changed"
         )
-    return step.nodes.call(host, name, {**step.common(), **arguments})
+    return _presentable(step, step.nodes.call(host, name, {**step.common(), **arguments}))
 
 
 def forget_prepared(step: EnvironmentStep) -> list[str]:
-    """Have the next deployment prepare again what was prepared for the data before. Returns what a person has to do."""
+    """Have the next deployment prepare again what was prepared for the data that a restore is about to replace.
+
+    Before it: a restore that ends halfway would leave data that no deployment migrates. Returns what a person has to
+    do afterwards.
+    """
     answer = _stack(step, "forget", {})
     if answer.get("failed"):
         raise AnsibleActionFail(
-            f"{step.declaration.prefix}: the backup is restored, and the next deployment does not know that it has to "
-            f"prepare the data again: {answer.get('msg')}"
+            f"{step.declaration.prefix}: the swarm cannot note that the next deployment has to prepare the restored "
+            f"data (bulkhead_prepare): {answer.get('msg')}. Nothing was restored",
+            result={"detail": answer.get("detail", "")},
         )
     notes: list[str] = answer["notes"]
     return notes
@@ -273,31 +284,31 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
 
 def service_job(step: EnvironmentStep, job: str, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
     """List the services, show their logs, or have their tasks replaced."""
+    assert step.nodes is not None
     prefix, values = step.declaration.prefix, step.declaration.values
-    project = naming.project_name(prefix)
-    names = {f"{project}_{service.key}": service.key for service in services}
+    names = {naming.swarm_service_name(prefix, service.key): service.key for service in services}
     answer: dict[str, Any]
     if job == "restart":
         answer = _stack(step, "restart", {**_of_the_run(step), "services": [service.key for service in services]})
         if not answer.get("failed"):
             step.live.ending.conclude(step.session, job, answer["steps"])
         return answer
-    arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
     if job == "logs" and values["bulkhead_follow"]:
         raise AnsibleActionFail(
             f"{prefix} is a stack of a swarm, whose logs are not followed: leave bulkhead_follow out"
         )
     if job == "logs":
-        arguments.update(logs=[*names], lines=values["bulkhead_lines"], since=values["bulkhead_since"])
-    answer = mask(step.call("stack_info", arguments), secret_values(release))
-    if answer.get("failed"):
-        return answer
-    look = answer.pop("look")
-    if job == "logs":
+        arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"], "logs": [*names]}
+        arguments.update(lines=values["bulkhead_lines"], since=values["bulkhead_since"])
+        answer = mask(step.call("stack_info", arguments), secret_values(release))
+        if answer.get("failed"):
+            return answer
+        del answer["look"]
         Display().display(
             "\n".join(line for log in answer["logs"] for line in (f"== {log['container']}", *log["lines"]))
         )
         return {**answer, "changed": False}
+    look: dict[str, Any] = mask(step.nodes.look(), secret_values(release))
     rows = [*_rows(look, names)]
     Display().display("\n".join(rows) if rows else f"{prefix} has no services here: it is not deployed")
     found = [{"service": names[one["name"]], **one} for one in look["services"] if one["name"] in names]
