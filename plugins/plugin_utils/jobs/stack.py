@@ -69,8 +69,7 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
 
 def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
     """Have each node fetch the images of the tasks that may come there, before any task is replaced."""
-    nodes = step.nodes
-    assert nodes is not None
+    nodes = step.all_nodes
     seen = step.session.observation
     states = {node["id"]: node for node in seen["stack"]["nodes"]}
     faults: dict[str, str] = {}
@@ -191,16 +190,15 @@ def _back_up(step: EnvironmentStep, release: Release) -> list[dict[str, Any]]:
 
 def on_data_node(step: EnvironmentStep, release: Release, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Call a module on the node that has the volumes of a stack. Raises AnsibleActionFail where no node has them."""
-    assert step.nodes is not None
     label = data_label(release, step.declaration.prefix)
-    nodes = step.nodes.look()["nodes"] if label else ()
-    host, _node = step.nodes.host_of({node["id"] for node in nodes if node["labels"].get(label) == "true"})
+    nodes = step.all_nodes.look()["nodes"] if label else ()
+    host, _node = step.all_nodes.host_of({node["id"] for node in nodes if node["labels"].get(label) == "true"})
     if not host:
         raise AnsibleActionFail(
             f"{step.declaration.prefix}: no node that can be reached has its volumes "
             f"(label {label or 'of none: no service has a volume'}). Nothing was changed"
         )
-    return _presentable(step, step.nodes.call(host, name, {**step.common(), **arguments}))
+    return _presentable(step, step.all_nodes.call(host, name, {**step.common(), **arguments}))
 
 
 def forget_prepared(step: EnvironmentStep) -> list[str]:
@@ -263,9 +261,8 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
 
     Raises AnsibleActionFail where no task runs on a node that can be reached.
     """
-    assert step.nodes is not None
     prefix = step.declaration.prefix
-    look = step.nodes.look()
+    look = step.all_nodes.look()
     name = naming.swarm_service_name(prefix, service.key)
     services = {one["id"] for one in look["services"] if one["name"] == name}
     found = {
@@ -273,7 +270,7 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
         for task in look["tasks"]
         if task["service"] in services and task["state"] == task["desired"] == "running"
     }
-    host, node = step.nodes.host_of(found)
+    host, node = step.all_nodes.host_of(found)
     if not host:
         raise AnsibleActionFail(
             f"{prefix}: service {service.name} has no running task on a node that can be reached. Deploy first, or see "
@@ -284,7 +281,6 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
 
 def service_job(step: EnvironmentStep, job: str, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
     """List the services, show their logs, or have their tasks replaced."""
-    assert step.nodes is not None
     prefix, values = step.declaration.prefix, step.declaration.values
     names = {naming.swarm_service_name(prefix, service.key): service.key for service in services}
     answer: dict[str, Any]
@@ -308,7 +304,7 @@ def service_job(step: EnvironmentStep, job: str, release: Release, services: Seq
             "\n".join(line for log in answer["logs"] for line in (f"== {log['container']}", *log["lines"]))
         )
         return {**answer, "changed": False}
-    look: dict[str, Any] = mask(step.nodes.look(), secret_values(release))
+    look: dict[str, Any] = mask(step.all_nodes.look(), secret_values(release))
     rows = [*_rows(look, names)]
     Display().display("\n".join(rows) if rows else f"{prefix} has no services here: it is not deployed")
     found = [{"service": names[one["name"]], **one} for one in look["services"] if one["name"] in names]

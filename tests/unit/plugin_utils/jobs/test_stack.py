@@ -72,6 +72,10 @@ class FakeStep:
         self._task = SimpleNamespace(check_mode=False)
         self.release: Any = lambda _commit="": self.gate.render(None)
 
+    @property
+    def all_nodes(self) -> Any:
+        return self.nodes
+
     @staticmethod
     def swarm() -> list[dict[str, Any]]:
         """A node with the data, one of another sort, and a manager on which only some may run."""
