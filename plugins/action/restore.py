@@ -91,15 +91,16 @@ class ActionModule(EnvironmentStep):
         call.update(wanted=manifest["path"], look=False, foreign=foreign, **scripts)
         call["files"] = intention.files != "leave"
         call["backup_first"] = values["bulkhead_backup_before_restore"]
+        again: list[str] = []
+        if self.nodes is not None:
+            from ..plugin_utils.jobs.stack import forget_prepared  # only here: one machine forgets as it restores
+
+            again = forget_prepared(self)
         answer: dict[str, Any] = mask(self._called(release, call), hidden)
         if answer.get("failed"):
             return answer
-        if self.nodes is not None:
-            from ..plugin_utils.jobs.stack import forget_prepared
-
-            answer["restored"]["notes"] += forget_prepared(self)
         done = answer["restored"]
-        done["notes"] += map(sentence, stay)
+        done["notes"] += [*again, *map(sentence, stay)]
         Display().display(_told(prefix, manifest, done))
         kept = [Step("keep", name, "database") for name in done["kept"]]
         removed = [Step("remove", name, "database", "an earlier restore kept it") for name in done["removed"]]

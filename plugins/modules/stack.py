@@ -27,8 +27,8 @@ options:
   job:
     type: str
     required: true
-    choices: [images, fetch, foresee, apply, rollback, restart, forget, destroy]
-    description: What to do.
+    choices: [images, fetch, foresee, apply, rollback, restart, forget, destroy, renew]
+    description: What to do. V(renew) only renews the lease of the run, while another node works.
   given: {type: str, default: "", description: What the job needs. Filled in by the action.}
 """
 

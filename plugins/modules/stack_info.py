@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: stack_info
 short_description: Read a swarm as one of its managers sees it, and what is kept of one environment's stack
 description:
-  - Returns nodes, services, tasks, networks, configs and secrets, without their contents, by seven questions to the
+  - Returns nodes, services, tasks, networks, configs and secrets, without their contents, by eight questions to the
     engine. Changes nothing.
+  - Fails where the engine manages no swarm, or its swarm has no quorum, and releases or logs are asked for.
   - The actions of environments that are stacks call it. In a play, use the playbooks.
 version_added: 0.1.0
 author:
@@ -40,6 +41,10 @@ look:
   description: The swarm as this engine sees it.
   returned: success
   type: dict
+data_node:
+  description: The id of the node that had the environment's volumes at the last deployment, empty if none is known.
+  returned: on a manager whose swarm has a quorum
+  type: str
 releases:
   description: The kept releases, newest first.
   returned: if O(kept=true)
@@ -70,7 +75,7 @@ from ..module_utils.run_module import answer
 from ..module_utils.stack.kept import KeptReleases
 from ..module_utils.stack.logs import service_log
 from ..module_utils.stack.look import look
-from ..module_utils.swarm.api import SwarmApi
+from ..module_utils.swarm.api import SwarmApi, SwarmError
 
 _SHOWN = ("release", "commit", "images", "environment", "created", "by", "digest", "pinned")
 
@@ -82,9 +87,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     seen = look(api)
     result: dict[str, Any] = {"changed": False, "look": seen}
     if seen["refused"] or not seen["control"]:
+        if params["kept"] or params["wanted"] or params["logs"]:
+            why = seen["refused"] or "this engine is no manager of a swarm"
+            raise SwarmError("the swarm cannot be asked: %s. What runs goes on" % why)
         return result
+    kept = KeptReleases(api, params["prefix"])
+    result["data_node"] = kept.data_node
     if params["kept"] or params["wanted"]:
-        kept = KeptReleases(api, params["prefix"])
         listed = [{key: kept.manifest(name).get(key) for key in _SHOWN} for name in reversed(kept.names())]
         result.update(releases=listed, current=kept.current)
         if params["wanted"]:

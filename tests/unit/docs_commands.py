@@ -87,9 +87,9 @@ def commands() -> tuple[Command, ...]:
 
 def _every_day() -> Iterator[Command]:
     """The rows of the README's table of jobs."""
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    above = (ROOT / "README.md").read_text(encoding="utf-8").partition
     for job, text in every_day().items():
-        yield Command("README.md", next(at for at, line in enumerate(lines, 1) if f"`{job}`" in line), text)
+        yield Command("README.md", above(f"`{job}`")[0].count("\n") + 1, text)
 
 
 def _fenced() -> Iterator[Command]:

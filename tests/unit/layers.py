@@ -66,8 +66,8 @@ MAY_IMPORT |= _below(
 MAY_IMPORT |= _below(
     HEART,
     {
-        ".": "module_utils/core/words",
-        "readers/compose": ". yaml",
+        ".": "module_utils/core/words module_utils/docker/labels",
+        "readers/compose": ". module_utils/docker/labels yaml",
         "readers/nginx": ".",
         "readers/shell": ".",
         "readers/ansible": ". readers/compose readers/shell",
@@ -97,7 +97,7 @@ MAY_IMPORT |= _below(
         "secrets module_utils/core/errors module_utils/core/json_with_digest module_utils/core/masking "
         "module_utils/core/meanwhile module_utils/core/notice module_utils/core/permit module_utils/core/steps "
         "module_utils/core/timestamps "
-        "module_utils/docker/labels module_utils/source/values ansible cryptography yaml",
+        "module_utils/docker/labels module_utils/source/values module_utils/state/locks ansible cryptography yaml",
         "jobs": "declaration gate isolation isolation/live isolation/report release module_utils/backup/postgresql "
         "module_utils/core/layout module_utils/core/masking module_utils/core/permit module_utils/core/steps "
         "module_utils/docker/reference "

@@ -13,7 +13,7 @@ from ..core.handles import require_ours
 from ..core.layout import DATABASE
 from ..docker.containers import condition, is_running, labels_of
 from ..docker.engine import Engine, EngineError
-from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, SWARM_SERVICE
+from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, SWARM_SERVICE, swarm_service
 from ..state.home import Home
 from ..state.registry import state_directory
 from .files import ContainerFiles
@@ -43,7 +43,7 @@ def home_of(params: dict[str, Any]) -> Home:
 def container_of(engine: Engine, params: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:
     """The container of a part's service, found by labels alone; a running one if there are several."""
     if params.get("swarm"):
-        names: tuple[tuple[str, str], ...] = ((SWARM_SERVICE, "%s_%s" % (params["project"], part["key"])),)
+        names: tuple[tuple[str, str], ...] = ((SWARM_SERVICE, swarm_service(params["project"], part["key"])),)
     else:
         names = ((PROJECT, params["project"]), (SERVICE, part["key"]))
     containers = engine.containers(*("%s=%s" % pair for pair in ((PREFIX, params["prefix"]), *names)))

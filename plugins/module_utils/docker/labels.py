@@ -49,3 +49,8 @@ DATA = "io.bulkhead.data."
 MEANINGFUL = frozenset(
     {APPLICATION, ENVIRONMENT, PREFIX, INPUT, RELEASE, COMMIT, BUILD_INPUTS, PROBE, RESTORE, FRONT_DOOR}
 )
+
+
+def swarm_service(stack: str, key: str) -> str:
+    """What Docker calls a service of a stack: by the stack's name, and the service's key in its file."""
+    return "%s_%s" % (stack, key)

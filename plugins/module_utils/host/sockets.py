@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 _ESTABLISHED = "01"
 _LISTEN = "0A"
+#: Of unix sockets: a connection that waits to be accepted, and one that was.
+_CONNECTIONS = ("02", "03")
 
 
 def _address(text: str) -> str:
@@ -75,6 +77,19 @@ def served_by(pid: int) -> int | None:
     except (OSError, ValueError):
         return None
     return sum(port in listened and not _is_loopback(peer) for port, peer in established)
+
+
+def connected_to(names: Iterable[str], table: str = "/proc/net/unix") -> int:
+    """The number of connections to unix sockets, given the ends of their paths, that clients in this network have. The
+    kernel lists a connection in its client's network, also before it is accepted."""
+    ends = tuple("/%s" % name for name in names)
+    try:
+        with open(table) as stream:
+            lines = [line.split() for line in stream.readlines()[1:]]
+    except OSError:
+        return 0
+    # Num RefCount Protocol Flags Type St Inode Path
+    return sum(len(fields) > 7 and fields[5] in _CONNECTIONS and fields[7].endswith(ends) for fields in lines)
 
 
 def _is_loopback(address: str) -> bool:

@@ -17,7 +17,7 @@ from ..core.masking import mask, texts_to_hide
 from ..core.steps import Step
 from ..docker.containers import condition, is_own, is_running, labels_of, name_of
 from ..docker.engine import Engine, EngineError
-from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, STACK, SWARM_SERVICE
+from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, STACK, SWARM_SERVICE, swarm_service
 from ..docker.readiness import Readiness, pauses
 from ..release.service import Service
 
@@ -54,7 +54,7 @@ class Services:
     def of(self, service: Service) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""
         if self._swarm:
-            name = "%s_%s" % (self.engine.project, service.key)
+            name = swarm_service(self.engine.project, service.key)
             tasks = [container for container in self.containers if labels_of(container).get(SWARM_SERVICE) == name]
             return [container for container in tasks if is_running(container)]
         return [

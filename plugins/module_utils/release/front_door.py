@@ -24,6 +24,7 @@ from ..docker.engine import EngineError
 from ..edge.door import Door
 from ..edge.redirects import redirects_of, uncovered
 from ..edge.routes import DoorError, Route, taken
+from ..host.sockets import connected_to
 from .containers import Containers
 from .service import Service
 
@@ -146,9 +147,8 @@ class FrontDoor:
         return [] if behind or not self.door.has(self.prefix) else [Step("remove", self.prefix, "route")]
 
     def _route(self, service: Service, container: Mapping[str, Any]) -> Route:
-        own = _name(container)
-        sockets = ("%s/http.sock" % own, "%s/https.sock" % own)
-        return Route(self.prefix, service.domains, *sockets, service.connections, service.rate)
+        http, https = _sockets(container)
+        return Route(self.prefix, service.domains, http, https, service.connections, service.rate)
 
 
 def _step(service: Service) -> Step:
@@ -159,6 +159,11 @@ def has_sockets(service: Service, container: Mapping[str, Any]) -> bool:
     """Whether a container mounts the directory of the environment's sockets."""
     mounts = container.get("Mounts") or ()
     return any(os.path.normpath(str(mount.get("Source"))) == service.sockets for mount in mounts)
+
+
+def connections(container: Mapping[str, Any]) -> int:
+    """How many connections of the front door a container has, those that it has not accepted yet included."""
+    return connected_to(_sockets(container))
 
 
 def make_sockets(services: Iterable[Service]) -> None:
@@ -177,6 +182,12 @@ def forget_sockets(services: Iterable[Service], containers: Containers) -> None:
         for name in os.listdir(directory):
             if name not in known:
                 shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
+
+
+def _sockets(container: Mapping[str, Any]) -> tuple[str, str]:
+    """The container's sockets for HTTP and TLS, below the directory of the environment's."""
+    own = _name(container)
+    return "%s/http.sock" % own, "%s/https.sock" % own
 
 
 def _name(container: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
-from .front_door import SETTLING, has_sockets
+from .front_door import SETTLING, connections, has_sockets
 from .limits import missing_limits
 from .mounts import refuse_links
 from .service import Service
@@ -168,9 +168,15 @@ class Rolling:
         limit = self.run.params["drain_timeout"]
         deadline = time.monotonic() + limit
         for container in containers:
-            open_now = sockets.served_by(container["State"].get("Pid") or 0)
+            open_now = _open_connections(container)
             if open_now is None:
                 time.sleep(min(limit, _UNSEEN))
             while open_now and time.monotonic() < deadline:
                 time.sleep(0.2)
-                open_now = sockets.served_by(container["State"].get("Pid") or 0)
+                open_now = _open_connections(container)
+
+
+def _open_connections(container: dict[str, Any]) -> int | None:
+    """How many connections a container serves, those of the machine's front door included; None if nobody may look."""
+    served = sockets.served_by(container["State"].get("Pid") or 0)
+    return None if served is None else served + connections(container)

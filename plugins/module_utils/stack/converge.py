@@ -17,9 +17,9 @@ from ..core.meanwhile import tell
 from ..core.steps import Step, sentence
 from ..docker.engine import Engine
 from ..swarm.api import SwarmApi, SwarmError
-from .kept import KeptReleases, config_name, content_of
+from .kept import DATA_NODE, KeptReleases, config_name, content_of
 from .look import look_or_fail
-from .plan import StackPlan, plan, prepared_key, stack_services, unneeded
+from .plan import StackPlan, data_node, plan, prepared_key, stack_services, unneeded
 from .prepare import StackJobs
 from .rollout import StackError, StackRollout
 
@@ -155,13 +155,14 @@ class StackConverger:
 
     def _kept(self, prepared: Mapping[str, str], returning: str) -> str:
         specs = {key: service["spec"] for key, service in self.rollout.services().items()}
+        node = {DATA_NODE: data_node(self.wanted, self.seen)}
         again = returning or (self.releases.current if self.current.get("digest") == self.wanted["digest"] else "")
         if self._name in self.releases.names():  # an answer was lost
             again = self._name
         if again:
-            self.releases.bring(again, specs, prepared)
+            self.releases.bring(again, specs, prepared, node)
             return again
-        self.releases.keep(self._name, self._manifest(), self.wanted["labels"], specs, prepared)
+        self.releases.keep(self._name, self._manifest(), {**self.wanted["labels"], **node}, specs, prepared)
         return self._name
 
     def _manifest(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..core.directory import DesiredFile
 from ..core.errors import Failure
 from ..core.steps import Step, as_dicts
 from ..docker.engine import Engine, EngineError
-from ..docker.labels import STACK
+from ..docker.labels import STACK, swarm_service
 from ..release.copied import read_source
 from ..state.deployed import PREPARE_AGAIN
 from ..state.home import Home
@@ -112,7 +112,7 @@ def restart(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any])
 
 
 def _restart(rollout: StackRollout, key: str, limit: float) -> None:
-    name = "%s_%s" % (rollout.project, key)
+    name = swarm_service(rollout.project, key)
     found = next((one for one in rollout.api.services() if one["Spec"].get("Name") == name), None)
     if found is None:
         raise StackError("there is no service %s in the swarm. Deploy first" % name)
@@ -177,6 +177,11 @@ def _desired(file: Mapping[str, Any], params: Mapping[str, Any]) -> DesiredFile:
     return DesiredFile(str(file["path"]), content, 0o600, bool(file["secret"]), source)
 
 
+def renew(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing more: whatever the job, the module renews the lease of its run before it begins."""
+    return {"changed": False, "steps": []}
+
+
 JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]] = {
     "images": images,
     "fetch": fetch,
@@ -186,4 +191,5 @@ JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[st
     "restart": restart,
     "forget": forget,
     "destroy": destroy,
+    "renew": renew,
 }

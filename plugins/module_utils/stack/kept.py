@@ -28,6 +28,9 @@ IN_FORCE = "io.bulkhead.in-force"
 #: was prepared for, which a restore forgets.
 SPECS, PREPARED = "io.bulkhead.specs", "io.bulkhead.prepared"
 
+#: On the same config: the node that had the environment's volumes then, by its id.
+DATA_NODE = "io.bulkhead.data-node"
+
 #: The longest name of a config, and the most that one may hold.
 _LONGEST = 64
 _MOST = 1000 * 1024
@@ -63,7 +66,8 @@ class KeptReleases:
                 text = base64.b64decode(self._configs[name]["Spec"].get("Data") or "")
                 labels = _labels(self._configs[name])
                 specs, prepared = (json.loads(labels.get(label) or "{}") for label in (SPECS, PREPARED))
-                self._manifests[name] = dict(json.loads(text), specs=specs, prepared=prepared)
+                node = labels.get(DATA_NODE, "")
+                self._manifests[name] = dict(json.loads(text), specs=specs, prepared=prepared, data_node=node)
             except ValueError as error:
                 raise Failure(
                     "the config %s of the swarm, which keeps the release %s, cannot be read: %s. Remove it "
@@ -77,6 +81,11 @@ class KeptReleases:
         turns = {_turn(config): name for name, config in self._configs.items()}
         last = max(turns, default=0)
         return turns[last] if last else ""
+
+    @property
+    def data_node(self) -> str:
+        """The id of the node that had the volumes at the last deployment; empty where none is known."""
+        return _labels(self._configs[self.current]).get(DATA_NODE, "") if self.current else ""
 
     def resolve(self, wanted: str) -> str:
         """The name of a kept release. Raises Failure, with those that there are, for any other."""
@@ -106,11 +115,15 @@ class KeptReleases:
         self._api.make_config(config_name(self._prefix, name), own, content_of(name, manifest))
         self.read()
 
-    def bring(self, name: str, specs: Mapping[str, str], prepared: Mapping[str, str]) -> None:
-        """Note that a kept release is in force again, or that its services are now others, or prepared otherwise."""
+    def bring(
+        self, name: str, specs: Mapping[str, str], prepared: Mapping[str, str], labels: Mapping[str, str] | None = None
+    ) -> None:
+        """Note that a kept release is in force again, or that its services are now others, or prepared otherwise.
+
+        Its labels stay, but for those of ``labels``.
+        """
         config = self._configs[name]
-        labels = {**_labels(config), **self._changing(specs, prepared)}
-        spec = {**config["Spec"], "Labels": labels}
+        spec = {**config["Spec"], "Labels": {**_labels(config), **(labels or {}), **self._changing(specs, prepared)}}
         self._api.label_config(config["ID"], int(config["Version"]["Index"]), spec)
         self.read()
 

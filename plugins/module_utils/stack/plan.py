@@ -38,7 +38,7 @@ def plan(wanted: Mapping[str, Any], seen: Mapping[str, Any], current: Mapping[st
     """The plan for a release. ``current`` is what was kept of the one in force; empty where there is none."""
     there = stack_services(wanted["project"], seen)
     drifted = others_than_left(there, current)
-    same = current.get("digest") == wanted["digest"]
+    same = current.get("digest") == wanted["digest"] and current.get("data_node", "") == data_node(wanted, seen)
     prepare = tuple(to_prepare(wanted, seen, current))
     if same and not drifted and not prepare and not set(wanted["definitions"]) ^ set(there):
         return StackPlan()
@@ -93,6 +93,11 @@ def prepared_key(wanted: Mapping[str, Any], service: str, seen: Mapping[str, Any
 def data_nodes(label: str, seen: Mapping[str, Any]) -> list[str]:
     """The nodes that have an environment's volumes, by their ids."""
     return sorted(node["id"] for node in seen["nodes"] if label and node["labels"].get(label) == "true")
+
+
+def data_node(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
+    """The node that has an environment's volumes, by its id; empty where there is none."""
+    return next(iter(data_nodes(wanted["data_label"], seen)), "")
 
 
 def _made(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterable[Step]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.directory import DesiredFile
 from ..core.errors import Failure, last_lines
+from ..docker.labels import swarm_service
 from ..swarm.api import SwarmError
 from .plan import stack_services
 from .rollout import StackError, StackRollout
@@ -82,7 +83,7 @@ class StackJobs:
     def _wait(self, key: str) -> tuple[str, str]:
         """Why a job did not succeed, and its last lines; empty where it did."""
         deadline = time.monotonic() + self._limit
-        name = "%s_%s" % (self._rollout.project, key)
+        name = swarm_service(self._rollout.project, key)
         seen = ""
         while True:
             now = self._rollout.asked(deadline)

@@ -19,6 +19,7 @@ from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
 from ..core.meanwhile import tell
 from ..docker.engine import TIMED_OUT, Engine, EngineError
+from ..docker.labels import swarm_service
 from ..swarm.api import SwarmApi, SwarmError
 from .look import service_of, task_of
 from .plan import stack_services
@@ -135,7 +136,7 @@ class StackRollout:
         return StackError("the update of stack %s %s%s: %s" % (self.project, what, late, lines), detail)
 
     def _named(self, key: str) -> str:
-        return "%s_%s" % (self.project, key)
+        return swarm_service(self.project, key)
 
     def _key(self, outcome: Outcome) -> str:
         return outcome.service[len(self.project) + 1 :]

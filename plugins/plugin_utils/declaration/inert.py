@@ -26,6 +26,7 @@ from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import Namespace
 
+from ..isolation.gc_pause import collector_paused
 from .bounds import LONGEST
 from .checked import TOO_MUCH, Refuse, check_generated, plugin, reading_yaml, rounding
 
@@ -198,6 +199,7 @@ def without_secrets() -> Iterator[None]:
         VaultSecretsContext._current = kept
 
 
+@collector_paused()  # what else this process holds would be scanned on the work's time
 def in_time(seconds: float, work: Callable[[], Any]) -> Any:
     """Do some work. Raises :class:`Exhausted` where this process computes for longer than these seconds.
 

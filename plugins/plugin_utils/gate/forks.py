@@ -15,8 +15,8 @@ import pickle
 import selectors
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -94,6 +94,40 @@ def _run(call: Callable[[], Any], pipe: int) -> NoReturn:
         Display()._final_q = shown
         with os.fdopen(pipe, "wb") as stream:
             stream.write(pickle.dumps((call(), shown.calls)))
+    finally:
+        os._exit(0)
+
+
+@contextmanager
+def beside(work: Callable[[], Any], pause: float) -> Iterator[None]:
+    """Have a fork do something every ``pause`` seconds while this process does something else.
+
+    It shows nothing, and ends with what this process does, or with this process.
+    """
+    here = os.getpid()
+    try:
+        process = os.fork()
+    except OSError:  # no room for another process
+        yield
+        return
+    if process == 0:
+        _repeat(work, pause, here)
+    try:
+        yield
+    finally:
+        end_group(process)
+
+
+def _repeat(work: Callable[[], Any], pause: float, parent: int) -> NoReturn:
+    """What such a fork does, until it is killed."""
+    try:
+        alone()
+        Display()._final_q = _Shown()
+        while True:
+            time.sleep(pause)
+            if os.getppid() != parent:
+                break
+            work()
     finally:
         os._exit(0)
 

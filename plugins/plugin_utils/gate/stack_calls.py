@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ class StackCalls(MachineCalls):
 
     def take_lock(self, session: Session) -> None:
         """Take the lock on every node, the managers' first, and observe them."""
+        began = time.monotonic()
         super().take_lock(session)
         wait = {"wait": int(self._values["bulkhead_lock_wait"]), "takeover": self._values["bulkhead_lock_takeover"]}
         arguments = {**self._lease(session), **self._look(), **wait}
@@ -47,6 +49,7 @@ class StackCalls(MachineCalls):
         except BaseException:
             self.release_lock(session)
             raise
+        self.nodes.lease(arguments).begin(began)
 
     def release_lock(self, session: Session) -> dict[str, Any] | None:
         """Release the lock on every node. Returns a last observation, or None where the manager gives none."""
@@ -107,7 +110,9 @@ class StackCalls(MachineCalls):
                 raise AnsibleActionFail(f"{host}: {answer.get('msg') or 'the module ended without an answer'}")
             nodes[host] = answer["observation"]
         self.nodes.away = away
-        return {**found, "host": self.nodes.manager, "nodes": nodes, "away": away, "stack": self.swarm()["look"]}
+        swarm = self.swarm()
+        more = {"stack": swarm["look"], "data_node": swarm["data_node"]}
+        return {**found, "host": self.nodes.manager, "nodes": nodes, "away": away, **more}
 
     def swarm(self, **more: Any) -> dict[str, Any]:
         """What the manager says of the swarm, and of what is kept of the environment where ``more`` asks for it."""

@@ -49,4 +49,5 @@ class StackGate(LiveGate):
     def standing(self, observation: Mapping[str, Any]) -> list[Finding]:
         """What stands in the way on the swarm, whichever release was in force before."""
         machines = {host: node.machine for host, node in self.declaration.nodes.items()}
-        return stack_findings(self.environment, self.around.read, observation, machines)
+        moves = self.declaration.permissions.get("bulkhead_confirm") == self.declaration.prefix
+        return stack_findings(self.environment, self.around.read, observation, machines, moves)

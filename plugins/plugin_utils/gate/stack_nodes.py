@@ -11,7 +11,7 @@ Ansible would, with what the environment's own group says of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleActionSkip, AnsibleError
@@ -26,6 +26,13 @@ from .machine_calls import call_module, in_words
 from .other_machine import module_elsewhere
 from .plan import Gate
 from .sending import send_by_stdin
+from .stack_lease import StackLease
+
+#: The modules that may take long: while one works on a node, the leases of the others would run out.
+_LONG = frozenset(("backup", "restore", "service", "source", "stack"))
+
+#: The options by which a module finds the lease of its run.
+_OF_THE_RUN = ("directory", "prefix", "token", "state_directory", "owner", "docker_host")
 
 
 class StackNodes:
@@ -76,11 +83,14 @@ class StackNodes:
         )
 
     def look(self) -> dict[str, Any]:
-        """The swarm as the chosen manager sees it now. Raises AnsibleActionFail where it says nothing."""
+        """The swarm as the chosen manager sees it now. Raises AnsibleActionFail where it cannot decide any more."""
         answer = self.call(self.manager, "stack_info", self._asking())
-        if answer.get("failed") or answer["look"]["refused"]:
-            why = answer.get("msg") or answer["look"]["refused"]
-            raise AnsibleActionFail(f"{self.declaration.prefix}: {self.manager} says nothing of the swarm: {why}")
+        why = _unfit(answer, answer.get("look") or {})
+        if why:
+            raise AnsibleActionFail(
+                f"{self.declaration.prefix}: {self.manager} was asked for the swarm, and cannot say: {why}. What runs "
+                "goes on"
+            )
         found: dict[str, Any] = answer["look"]
         return found
 
@@ -101,12 +111,31 @@ class StackNodes:
         self, host: str, name: str, arguments: Mapping[str, Any], hide: Callable[[str], str] | None = None
     ) -> dict[str, Any]:
         """Call a module on a node. Raises AnsibleError where that cannot be reached."""
-        if host == self.own:
-            return call_module(self._action, self._task_vars, name, arguments, hide)
+        with self._lease_kept(host, name, arguments):
+            if host == self.own:
+                return call_module(self._action, self._task_vars, name, arguments, hide)
+            return self._elsewhere(host, name, arguments)
+
+    def _elsewhere(self, host: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a module over a connection of its own."""
         given = dict(arguments)
         if name not in READ_ONLY:
             given["permit"] = permit(name, given["prefix"], given["token"])
         return in_words(name, module_elsewhere(self._action, self.variables(host), (), name, given, ours=True))
+
+    def lease(self, arguments: Mapping[str, Any]) -> StackLease:
+        """The leases of the run for whose modules these ``arguments`` are."""
+        common = {name: arguments[name] for name in _OF_THE_RUN if name in arguments}
+        return StackLease(
+            self.declaration.prefix, lambda host: self._elsewhere(host, "stack", {**common, "job": "renew"})
+        )
+
+    def _lease_kept(self, host: str, name: str, arguments: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Keep the run's lock on the other nodes while a module works on one for long."""
+        others = [other for other in self.declaration.hosts if other != host and other not in self.away]
+        if name not in _LONG or not arguments.get("token") or not others or self._action._task.check_mode:
+            return nullcontext()
+        return self.lease(arguments).kept_on(others)
 
     def _asking(self) -> dict[str, Any]:
         values = self.declaration.values

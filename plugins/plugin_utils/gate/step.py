@@ -96,6 +96,13 @@ class EnvironmentAction(ActionBase):
         require_declared_machine(self, self.task_vars, self.declaration, self.gate.renderer.templates)
         self.nodes.choose()
 
+    @property
+    def all_nodes(self) -> StackNodes:
+        """The nodes of a stack, for what is done with stacks alone. Raises TypeError on one machine."""
+        if self.nodes is None:
+            raise TypeError(f"{self.declaration.prefix} is no stack of a swarm")
+        return self.nodes
+
     def live_gate(self) -> LiveGate:
         """The live gate of the environment, on its machine or on all nodes of its swarm."""
         if self.nodes is None:

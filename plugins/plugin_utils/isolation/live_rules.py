@@ -19,7 +19,7 @@ LIVE_RULES = {
     "cookie-reaches-others": "A cookie is sent to other environments as well.",
     "damaged-registry": "An entry of the machine's registry cannot be used.",
     "damaged-route": "The file of a route of the machine's front door cannot be read.",
-    "data-node": "Not exactly one node that runs tasks has the label of the stack's volumes.",
+    "data-node": "Not exactly the node with the stack's volumes has their label, or it runs no tasks.",
     "disk-filling": "A disk of the machine has less free space or inodes than the alarm asks for.",
     "disk-full": "The machine has too little free disk space.",
     "drift": "Something has changed since the last deployment.",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+from ...module_utils.docker.labels import swarm_service
 from .wording import in_words
 
 #: PostgreSQL truncates longer identifiers, with only a notice.
@@ -119,7 +120,8 @@ def swarm_scope(swarm: str) -> str:
 
 def swarm_service_name(prefix: str, key: str) -> str:
     """A service of a stack on its swarm: the stack's name, which is the prefix, and the key in its file."""
-    return _fits(f"{_valid_prefix(prefix)}_{_valid_service(key)}", DNS_LABEL, "service name", "a service of a swarm")
+    name = swarm_service(_valid_prefix(prefix), _valid_service(key))
+    return _fits(name, DNS_LABEL, "service name", "a service of a swarm")
 
 
 def stack_file_name(prefix: str, path: str, version: str) -> str:

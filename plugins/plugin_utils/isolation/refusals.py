@@ -189,7 +189,8 @@ ON_THE_MACHINE: Mapping[str, Refusal] = {
     "damaged-route": Refusal(
         "An environment's route at the front door is damaged on disk.", "Deploy that environment again."),
     "data-node": Refusal(
-        "The volumes of a stack are on exactly one node, and none, several or one that cannot run tasks has the label.",
+        "The volumes of a stack are on exactly one node, and none, several, another or one that cannot run tasks has "
+        "the label.",
         "Give the label to the node with the volumes, and bring that node back."),
     "disk-filling": Refusal(
         "A disk has less room than its alarm. A full one stops every environment's database.", "Free some space."),

@@ -20,11 +20,12 @@ from ..declaration.settings import REGISTRY_PASSWORD
 from ..gate.session import Note, holder
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
+from ..isolation.live.placement import may_run
 from ..isolation.live.registered import entry_of
 from ..isolation.wording import listing, number
 from ..release.render import Release, image_repository, secret_values
 from ..release.stack import StackService, labels
-from ..release.swarm_release import data_label, images, is_pinned, pinned, shipped, sources
+from ..release.swarm_release import data_label, images, pinned, shipped, sources
 from .backup import backup_arguments
 
 
@@ -68,10 +69,8 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
 
 def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
     """Have each node fetch the images of the tasks that may come there, before any task is replaced."""
-    nodes = step.nodes
-    assert nodes is not None
+    nodes = step.all_nodes
     seen = step.session.observation
-    label = data_label(release, step.declaration.prefix)
     states = {node["id"]: node for node in seen["stack"]["nodes"]}
     faults: dict[str, str] = {}
     services = release.stack.compose["services"].values()
@@ -79,16 +78,13 @@ def _fetch(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
         state = states.get(node)
         if state is None or state["availability"] != "active":
             continue
-        has_data = bool(label) and state["labels"].get(label) == "true"
-        wanted = {
-            str(service["image"])
-            for service in services
-            if service.get("image") and (has_data or not (label and is_pinned(service, label)))
-        }
+        wanted = {str(service["image"]) for service in services if service.get("image") and may_run(service, state)}
+        if not wanted:
+            continue
         given = {"pinned": sorted(wanted), "login": _login(step.declaration.values)}
         try:
             arguments = {**step.common(), "job": "fetch", "given": json.dumps(given)}
-            answer = nodes.call(host, "stack", arguments)
+            answer = _presentable(step, nodes.call(host, "stack", arguments))
         except AnsibleError as error:
             faults[host] = str(error.message).partition("\n")[0]
             continue
@@ -126,7 +122,16 @@ def _login(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _stack(step: EnvironmentStep, job: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    return step.module("stack", {"job": job, "given": json.dumps(given)})
+    return _presentable(step, step.module("stack", {"job": job, "given": json.dumps(given)}))
+
+
+def _presentable(step: EnvironmentStep, answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer whose failure shows no secrets: it may quote the last lines of a task.
+
+    One that succeeded is data for the next step, such as digests, in which nothing may be replaced.
+    """
+    release = step.gate.render(step.declaration) if answer.get("failed") else None
+    return mask(answer, secret_values(release)) if release else answer
 
 
 def _of_the_run(step: EnvironmentStep) -> dict[str, Any]:
@@ -185,25 +190,29 @@ def _back_up(step: EnvironmentStep, release: Release) -> list[dict[str, Any]]:
 
 def on_data_node(step: EnvironmentStep, release: Release, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Call a module on the node that has the volumes of a stack. Raises AnsibleActionFail where no node has them."""
-    assert step.nodes is not None
     label = data_label(release, step.declaration.prefix)
-    nodes = step.nodes.look()["nodes"] if label else ()
-    host, _node = step.nodes.host_of({node["id"] for node in nodes if node["labels"].get(label) == "true"})
+    nodes = step.all_nodes.look()["nodes"] if label else ()
+    host, _node = step.all_nodes.host_of({node["id"] for node in nodes if node["labels"].get(label) == "true"})
     if not host:
         raise AnsibleActionFail(
             f"{step.declaration.prefix}: no node that can be reached has its volumes "
             f"(label {label or 'of none: no service has a volume'}). Nothing was changed"
         )
-    return step.nodes.call(host, name, {**step.common(), **arguments})
+    return _presentable(step, step.all_nodes.call(host, name, {**step.common(), **arguments}))
 
 
 def forget_prepared(step: EnvironmentStep) -> list[str]:
-    """Have the next deployment prepare again what was prepared for the data before. Returns what a person has to do."""
+    """Have the next deployment prepare again what was prepared for the data that a restore is about to replace.
+
+    Before it: a restore that ends halfway would leave data that no deployment migrates. Returns what a person has to
+    do afterwards.
+    """
     answer = _stack(step, "forget", {})
     if answer.get("failed"):
         raise AnsibleActionFail(
-            f"{step.declaration.prefix}: the backup is restored, and the next deployment does not know that it has to "
-            f"prepare the data again: {answer.get('msg')}"
+            f"{step.declaration.prefix}: the swarm cannot note that the next deployment has to prepare the restored "
+            f"data (bulkhead_prepare): {answer.get('msg')}. Nothing was restored",
+            result={"detail": answer.get("detail", "")},
         )
     notes: list[str] = answer["notes"]
     return notes
@@ -252,9 +261,8 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
 
     Raises AnsibleActionFail where no task runs on a node that can be reached.
     """
-    assert step.nodes is not None
     prefix = step.declaration.prefix
-    look = step.nodes.look()
+    look = step.all_nodes.look()
     name = naming.swarm_service_name(prefix, service.key)
     services = {one["id"] for one in look["services"] if one["name"] == name}
     found = {
@@ -262,7 +270,7 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
         for task in look["tasks"]
         if task["service"] in services and task["state"] == task["desired"] == "running"
     }
-    host, node = step.nodes.host_of(found)
+    host, node = step.all_nodes.host_of(found)
     if not host:
         raise AnsibleActionFail(
             f"{prefix}: service {service.name} has no running task on a node that can be reached. Deploy first, or see "
@@ -274,30 +282,29 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
 def service_job(step: EnvironmentStep, job: str, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
     """List the services, show their logs, or have their tasks replaced."""
     prefix, values = step.declaration.prefix, step.declaration.values
-    project = naming.project_name(prefix)
-    names = {f"{project}_{service.key}": service.key for service in services}
+    names = {naming.swarm_service_name(prefix, service.key): service.key for service in services}
     answer: dict[str, Any]
     if job == "restart":
         answer = _stack(step, "restart", {**_of_the_run(step), "services": [service.key for service in services]})
         if not answer.get("failed"):
             step.live.ending.conclude(step.session, job, answer["steps"])
         return answer
-    arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
     if job == "logs" and values["bulkhead_follow"]:
         raise AnsibleActionFail(
             f"{prefix} is a stack of a swarm, whose logs are not followed: leave bulkhead_follow out"
         )
     if job == "logs":
-        arguments.update(logs=[*names], lines=values["bulkhead_lines"], since=values["bulkhead_since"])
-    answer = mask(step.call("stack_info", arguments), secret_values(release))
-    if answer.get("failed"):
-        return answer
-    look = answer.pop("look")
-    if job == "logs":
+        arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"], "logs": [*names]}
+        arguments.update(lines=values["bulkhead_lines"], since=values["bulkhead_since"])
+        answer = mask(step.call("stack_info", arguments), secret_values(release))
+        if answer.get("failed"):
+            return answer
+        del answer["look"]
         Display().display(
             "\n".join(line for log in answer["logs"] for line in (f"== {log['container']}", *log["lines"]))
         )
         return {**answer, "changed": False}
+    look: dict[str, Any] = mask(step.all_nodes.look(), secret_values(release))
     rows = [*_rows(look, names)]
     Display().display("\n".join(rows) if rows else f"{prefix} has no services here: it is not deployed")
     found = [{"service": names[one["name"]], **one} for one in look["services"] if one["name"] in names]

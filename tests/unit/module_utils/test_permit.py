@@ -23,6 +23,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "preflight": {"holder": "me"},
     "service": {"job": "restart", "project": "p", "services": []},
     "source": {"repository": "/nowhere.git", "branch": "main"},
+    "stack": {"job": "renew"},
     "swarm": {"job": "look"},
 }
 

@@ -6,7 +6,8 @@
 
 An observation of a swarm is that of the manager that was asked, as of any machine, and beside it ``nodes``, those of
 the other nodes by their hosts, and ``stack``, what the manager says of the whole swarm. ``host`` is the manager's, and
-``away`` says of each host that gave no answer why.
+``away`` says of each host that gave no answer why, and ``data_node`` is the node that had the volumes at the last
+deployment, by its id.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ....module_utils.core.addresses import overlap
-from ....module_utils.docker.labels import DATA, PREFIX, STACK
+from ....module_utils.docker.labels import DATA, PREFIX, STACK, swarm_service
 from ..model import SWARM_FILES, Environment, Finding, Fleet, Severity, Where
 from ..rules import judge
 from ..wording import listing
 from .ownership import owner_of
+from .placement import may_run
 from .receipt import BystanderComparison, Difference, Observation, compare, is_busy, sorted_out
 from .registered import registered, strangers
 
@@ -39,13 +41,18 @@ def nodes_of(observation: Observation) -> Mapping[str, Observation]:
 
 
 def stack_findings(
-    environment: Environment, fleet: Collection[str], observation: Observation, machines: Mapping[str, str]
+    environment: Environment,
+    fleet: Collection[str],
+    observation: Observation,
+    machines: Mapping[str, str],
+    moves: bool = False,
 ) -> list[Finding]:
     """What stands in the way of a stack on its swarm. ``machines`` are the names of the nodes' machines by their hosts,
-    ``fleet`` the prefixes that the plan judged in full."""
+    ``fleet`` the prefixes that the plan judged in full, and ``moves`` says that the data is meant to be elsewhere."""
     return [
         *_unseen_nodes(environment, observation),
         *_data_node(environment, observation),
+        *(() if moves else _moved_data(environment, observation)),
         *_foreign_objects(environment, observation),
         *_foreign_volumes(environment, observation),
         *_taken_ports(environment, observation),
@@ -93,12 +100,55 @@ def data_label_of(environment: Environment) -> str:
     return ""
 
 
+def _labelled(environment: Environment, observation: Observation) -> list[Mapping[str, Any]]:
+    """The nodes with the label of an environment's volumes; none where no service asks for it."""
+    label = data_label_of(environment)
+    return [node for node in observation["stack"]["nodes"] if label and node["labels"].get(label) == "true"]
+
+
+def _moved_data(environment: Environment, observation: Observation) -> Iterator[Finding]:
+    """The label is on the node that has the data: of the last deployment, or else of volumes that are there."""
+    labelled = _labelled(environment, observation)
+    if len(labelled) != 1:
+        return
+    (node,) = labelled
+    label, prefix = data_label_of(environment), environment.prefix
+    names = {str(one["id"]): str(one["hostname"]) for one in observation["stack"]["nodes"]}
+    before = str(observation.get("data_node") or "")
+    having = _nodes_with_volumes(environment, observation)
+    if before and before != node["id"]:
+        had = names.get(before) or f"a node that is gone ({before})"
+        seen = f"At the last deployment, {had} had the volumes of {prefix}"
+    elif not before and having and node["id"] not in having:
+        had = listing(names.get(identity) or identity for identity in having)
+        seen = f"The volumes of {prefix} are on {had}"
+    else:
+        return
+    yield _finding(
+        environment, "data-node", f"label {label}",
+        f"{seen}, and now {node['hostname']} has the label {label}=true: the database would start empty there, or with "
+        "what was left there earlier.",
+        f"Take the label from {node['hostname']} and give it back to the other node. If the data is to be on "
+        f"{node['hostname']} from now on, say so with -e bulkhead_confirm={prefix}.", "VP-01",
+    )  # fmt: skip
+
+
+def _nodes_with_volumes(environment: Environment, observation: Observation) -> list[str]:
+    """The nodes that have volumes of an environment with its own label, by their ids."""
+    names = {claim.key for claim in environment.claims if claim.namespace == "volume"}
+    return [
+        str(seen["engine"].get("node") or "")
+        for seen in nodes_of(observation).values()
+        if any(one["name"] in names and one["labels"].get(PREFIX) == environment.prefix for one in seen["volumes"])
+    ]
+
+
 def _data_node(environment: Environment, observation: Observation) -> Iterator[Finding]:
     """The data is on exactly one node, and that one is up: elsewhere the database would start empty."""
     label = data_label_of(environment)
     if not label:
         return
-    found = [node for node in observation["stack"]["nodes"] if node["labels"].get(label) == "true"]
+    found = _labelled(environment, observation)
     names = listing(node["hostname"] for node in found)
     if not found:
         message = f"No node has the label {label}=true, so nothing says where the volumes of {environment.prefix} are."
@@ -173,7 +223,11 @@ def _taken_ports(environment: Environment, observation: Observation) -> Iterator
         for claim in environment.claims
         if claim.namespace == "host-port" and claim.key.endswith("/tcp")
     }
+    nodes = {node["id"]: node for node in observation["stack"]["nodes"]}
+    definitions = {name: service for _project, name, service in environment.services()}
     for number, claim in sorted(ports.items()):
+        definition = definitions.get(str(claim.attributes.get("service"))) or {}
+        everywhere = claim.attributes.get("mode") != "host"  # the ingress mesh holds it on every node
         holders = [
             f"service {service['name']} of {_owner(service['labels'])}"
             for service in observation["stack"]["services"]
@@ -182,7 +236,9 @@ def _taken_ports(environment: Environment, observation: Observation) -> Iterator
             if port["port"] == number
         ]
         for host, seen in nodes_of(observation).items():
-            holders += [f"{holder} on {host}" for holder in _holders(environment, seen, number)]
+            node = nodes.get(seen["engine"].get("node"))
+            if everywhere or node is None or may_run(definition, node):
+                holders += [f"{holder} on {host}" for holder in _holders(environment, seen, number)]
         if holders:
             yield Finding(
                 "taken-port", Severity.HIGH, (environment.prefix,), f"port {number}",
@@ -233,9 +289,10 @@ def unwell(environment: Environment, observation: Observation) -> Iterator[Findi
     project = next((project.name for project in environment.compose), environment.prefix)
     services = {one["name"]: one for one in observation["stack"]["services"] if one["labels"].get(STACK) == project}
     for _project, key, _definition in environment.services():
-        service = services.get(f"{project}_{key}")
+        name = swarm_service(project, key)
+        service = services.get(name)
         if service is None:
-            message = f"The swarm has no service {project}_{key}."
+            message = f"The swarm has no service {name}."
         elif service["running"] < service["desired"]:
             message = f"{service['running']} of {service['desired']} tasks of {service['name']} run."
         elif service["update"]["State"].startswith(("rollback", "paused")):
@@ -244,7 +301,7 @@ def unwell(environment: Environment, observation: Observation) -> Iterator[Findi
             continue
         yield Finding(
             "unhealthy", Severity.CRITICAL, (environment.prefix,), f"service {key}", message,
-            f"docker service ps --no-trunc {project}_{key} says why.", _LIVE, environment.machine,
+            f"docker service ps --no-trunc {name} says why.", _LIVE, environment.machine,
         )  # fmt: skip
 
 

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import io
 import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,25 @@ def test_restarts_of_a_server_inside_its_container(tables: dict[str, str]) -> No
     assert sockets.restarts_of(7, "172.18.0.2", 443) == "4714,4801"
     assert sockets.restarts_of(7, "172.18.0.2", 6379) == ""
     assert sockets.restarts_of(7, "172.18.0.22", 443) == sockets.restarts_of(8, "172.18.0.2", 443) == ""
+
+
+def test_connections_of_the_front_door() -> None:
+    """Accepted or not; a listening socket is none, and neither is another container's connection."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, contextlib.ExitStack() as stack:  # a path has 107 bytes
+        path = Path(folder, "0123456789ab", "https.sock")
+        path.parent.mkdir()
+        names = ["0123456789ab/http.sock", "0123456789ab/https.sock"]
+        server = stack.enter_context(socket.socket(socket.AF_UNIX))
+        server.bind(str(path))
+        server.listen(2)
+        assert sockets.connected_to(names) == 0
+        for _number in range(2):
+            stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
+        assert sockets.connected_to(names) == 2
+        stack.enter_context(server.accept()[0])
+        assert sockets.connected_to(names) == 2
+        assert sockets.connected_to(["ba9876543210/https.sock"]) == sockets.connected_to(["ab/https.sock"]) == 0
+    assert sockets.connected_to(names, "/nowhere") == 0
 
 
 def test_reads_both_tables(tables: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.redirects import Move, Redirect
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError, DoorSettings, Route, digest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release import comparison, front_door, stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from unit.module_utils.deployments import files, roll_back
 from unit.module_utils.fake_engine import COMPOSE_FILE, compose_text, file, service, snapshot
@@ -177,6 +177,34 @@ def test_replaced_without_a_gap(behind: Behind) -> None:
     # Of the sockets only those of what runs are left.
     assert sorted(path.name for path in behind.sockets.iterdir()) == sorted(behind.engine.ids().values())
     assert behind.plan(**files(web="web:2")) == []
+
+
+def test_connections_of_the_front_door_end_before_the_container_does(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come by its sockets, and none is among the connections over TCP."""
+    first = behind.engine.ids()["web"]
+    left = {first: 3}
+    monkeypatch.setattr(stand_in.sockets, "served_by", lambda _pid: 0)
+
+    def counted(names: tuple[str, str]) -> int:
+        container = names[1].partition("/")[0]
+        assert names == (f"{container}/http.sock", f"{container}/https.sock")
+        left[container] = max(left.get(container, 0) - 1, 0)
+        return left[container]
+
+    monkeypatch.setattr(front_door, "connected_to", counted)
+    ended: list[int] = []
+    look = behind.engine.on_call
+
+    def hear(call: str) -> None:
+        look(call)
+        if "compose up" in call and not ended:
+            ended.append(left[first])
+
+    behind.engine.on_call = hear
+    behind.deploy(drain_timeout=5, **files(web="web:2"))
+    assert ended == [0]
 
 
 def test_other_domains_and_limits_are_a_step(behind: Behind) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.kept import KeptReleases
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.kept import DATA_NODE, KeptReleases
 
 LABELS = {"io.bulkhead.prefix": "app_prod"}
 
@@ -69,6 +69,15 @@ def test_one_that_is_in_force_again(releases: KeptReleases) -> None:
         releases.resolve("previous")
     with pytest.raises(Failure, match="there is no release r9"):
         releases.resolve("r9")
+
+
+def test_the_node_with_the_data(releases: KeptReleases) -> None:
+    """It is noted with each deployment, and stays with what else is noted."""
+    assert releases.data_node == ""
+    releases.bring("r1", {}, {}, {DATA_NODE: "n2"})
+    assert releases.data_node == "n2" and releases.manifest("r1")["data_node"] == "n2"
+    releases.bring("r1", {"web": "now"}, {})
+    assert releases.data_node == "n2"
 
 
 def test_which_ones_go(releases: KeptReleases) -> None:

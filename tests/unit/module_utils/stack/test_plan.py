@@ -54,6 +54,14 @@ def test_the_first_release() -> None:
     ]  # fmt: skip
 
 
+def test_the_data_is_meant_to_be_on_another_node() -> None:
+    """The release is the same, and is noted once more with its node."""
+    nodes = [seen_node("n1"), seen_node("n2", labels={LABEL: "true"})]
+    moved = plan(wanted(digest="one"), swarm("web", "db", nodes=nodes), in_force(data_node="n1"))
+    assert moved.steps
+    assert plan(wanted(digest="one"), swarm("web", "db", nodes=nodes), in_force(data_node="n2")) == StackPlan()
+
+
 def test_the_same_release_again() -> None:
     assert plan(wanted(digest="one"), swarm("web", "db"), in_force()) == StackPlan()
 

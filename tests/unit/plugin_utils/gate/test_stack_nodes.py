@@ -34,7 +34,7 @@ VALUES = {
 
 
 def look(state: str = "active", control: bool = True, refused: str = "") -> dict[str, Any]:
-    return {"look": seen_swarm(state=state, control=control, refused=refused)}
+    return {"look": seen_swarm(state=state, control=control, refused=refused), "data_node": ""}
 
 
 class Nodes(StackNodes):

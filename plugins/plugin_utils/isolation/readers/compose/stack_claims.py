@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .....module_utils.docker.labels import swarm_service
 from ...model import SWARM_FILES, Claim, ComposeProject, Reference
 from .claims import ProjectClaims
 
@@ -45,4 +46,4 @@ class _StackClaims(ProjectClaims):
     def _containers_of(self, name: str, service: Mapping[str, Any]) -> Iterator[Claim]:
         # A task's container has the task's id in its name, which nobody else can have.
         where = self._place("services", name)
-        yield self._claim("swarm-service", f"{self._project.name}_{name}", where, service=name)
+        yield self._claim("swarm-service", swarm_service(self._project.name, name), where, service=name)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,6 +110,41 @@ def test_the_node_with_the_data(nodes: list[dict[str, Any]], message: str) -> No
     assert found.rule == "data-node" and message in found.message
 
 
+def on(node: str) -> list[dict[str, Any]]:
+    """Two nodes, one of which has the label."""
+    return [seen_node(name, labels={LABEL: "true"} if name == node else {}) for name in ("n1", "n2")]
+
+
+OWN_VOLUME = {"volumes": [volume("app_prod_data", {PREFIX: "app_prod"})]}
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (seen(first=OWN_VOLUME, nodes=on("n2")), "The volumes of app_prod are on n1, and now n2 has the label"),
+        # Swarm moves the tasks at once, so the other node has volumes too by now, and they are empty.
+        (
+            {**seen(OWN_VOLUME, OWN_VOLUME, nodes=on("n2")), "data_node": "n1"},
+            "At the last deployment, n1 had the volumes of app_prod, and now n2 has the label",
+        ),
+        ({**seen(), "data_node": "n9"}, "a node that is gone (n9) had the volumes"),
+    ],
+)
+def test_the_label_on_another_node_than_the_data(found: dict[str, Any], message: str) -> None:
+    """The database would start empty; a person may say that this is meant."""
+    (finding,) = stack_findings(stack(), {"app_prod"}, found, MACHINES)
+    assert finding.rule == "data-node" and message in finding.message
+    assert "-e bulkhead_confirm=app_prod" in finding.fix
+    assert stack_findings(stack(), {"app_prod"}, found, MACHINES, moves=True) == []
+
+
+def test_the_label_where_the_data_is() -> None:
+    """Volumes that an earlier move left elsewhere do not matter once a deployment has noted the node."""
+    assert rules(seen(first=OWN_VOLUME)) == []
+    assert rules({**seen(OWN_VOLUME, OWN_VOLUME, nodes=on("n2")), "data_node": "n2"}) == []
+    assert rules({**seen(second=OWN_VOLUME, nodes=on("n2")), "data_node": "n2"}) == []
+
+
 def test_a_node_at_which_nobody_looked() -> None:
     """One that is up may get tasks; one that is down gets none."""
     nodes = [seen_node("n1", labels={LABEL: "true"}), seen_node("n2")]
@@ -145,6 +181,19 @@ def test_ports_that_others_have() -> None:
     assert rules(seen(second={"sockets": [{"address": "", "port": 80, "process": "apache2"}]})) == ["taken-port"]
     # The engine itself holds a port of the ingress mesh.
     assert rules(seen(second={"sockets": [{"address": "", "port": 80, "process": "dockerd"}]})) == []
+
+
+def test_a_port_of_a_node_on_which_the_service_may_not_run() -> None:
+    """In mode host only a task takes the port, and its service is bound to the node with the data."""
+    taken = [{"address": "", "port": 80, "process": "apache2"}]
+    by_host = [
+        replace(claim, attributes={**claim.attributes, "mode": "host"}) if claim.namespace == "host-port" else claim
+        for claim in stack().claims
+    ]
+    environment = replace(stack(), claims=tuple(by_host))
+    assert stack_findings(environment, {"app_prod"}, seen(second={"sockets": taken}), MACHINES) == []
+    (found,) = stack_findings(environment, {"app_prod"}, seen(first={"sockets": taken}), MACHINES)
+    assert found.rule == "taken-port"
 
 
 def test_an_environment_of_another_inventory_on_a_worker() -> None:
