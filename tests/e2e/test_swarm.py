@@ -218,7 +218,7 @@ def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
     play(stack, "verify").succeeded()
 
 
-@pytest.mark.full  # three minutes
+@pytest.mark.full  # four minutes
 def test_ten_releases_and_a_killed_worker(group: Group, stack: Place) -> None:
     """No release fails a request. A worker without power takes no more with it than what was on its way there."""
     with steady_requests(*(server.address for server in group.servers)) as requests:
