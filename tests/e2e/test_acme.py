@@ -151,10 +151,9 @@ def test_certificates(site: Site, place: Place, authority: Authority) -> None:
     assert not kept(place).exists() and not cron_file(place).exists() and not place.directory.exists()
 
 
-@pytest.mark.full
 def test_behind_the_front_door(site: Site, place: Place, authority: Authority) -> None:
-    """Left to the full run, for it takes a minute. The authority asks through the door, which has no certificate; what
-    was issued is shown there, and outlasts nginx."""
+    """The authority asks through the door, which has no certificate; what was issued is shown there, and outlasts
+    nginx."""
     place.variables.update(bulkhead_edge=True, bulkhead_allow_downtime=False, bulkhead_acme_check=False)
     del place.variables["bulkhead_bind_address"]
     authority.start()
