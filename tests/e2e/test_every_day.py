@@ -34,7 +34,7 @@ CHANGES = {
     "restart -e bulkhead_service=django": "{prefix}_django",
     "maintenance -e bulkhead_maintenance=on": "{prefix} answers with its maintenance page",
     "backup": "{prefix}",
-    "restore": "{prefix}",
+    "restore -e bulkhead_restore=latest": "{prefix}",
     "rollback": "{prefix}",
 }
 
