@@ -47,7 +47,7 @@ class Identity:
     def opened(self, path: str, doing: str = "reading") -> Iterator[IO[bytes]]:
         """Decrypt a file into a stream. Raises EngineError: it is not complete unless this ends without an error.
 
-        Whoever watches is told what is being done with the file, and how much of it age has read.
+        The line of the run says what is done with the file (``doing``), and how much of it age has read.
         """
         program = self.engine.find("age")
         if not program:
@@ -103,7 +103,7 @@ class StoredFile:
     def opened(self, doing: str = "reading") -> Iterator[IO[bytes]]:
         """The content as a stream with a descriptor, which cannot be rewound. Raises EngineError or OSError.
 
-        Whoever watches is told what is being done with it, such as ``loading``, and how much of it was read.
+        The line of the run says what is done with it (``doing``, such as ``loading``), and how much of it was read.
         """
         doing = "%s %s" % (doing, os.path.basename(self.path))
         if not self.is_encrypted:

@@ -27,8 +27,8 @@ from .socket_connection import SocketConnection
 #: The limit for one answer to come, in seconds: a registry may be slow, and a layer large.
 _LIMIT = 600
 
-#: Nobody's login.
-_NOBODY = base64.urlsafe_b64encode(b"{}").decode()
+#: The header of a push without a login.
+_NO_LOGIN = base64.urlsafe_b64encode(b"{}").decode()
 
 
 class Registries:
@@ -71,8 +71,8 @@ class Registries:
     def push(self, image: ImageReference) -> str:
         """Have the engine send an image to its registry. Returns its digest there."""
         query = urlencode({"tag": image.tag})
-        # The engine asks for the header of a push even where there is nobody to log in.
-        status, body = self._ask("POST", "/images/%s/push?%s" % (quote(image.name), query), image, _NOBODY)
+        # The engine requires this header for a push, also without a login.
+        status, body = self._ask("POST", "/images/%s/push?%s" % (quote(image.name), query), image, _NO_LOGIN)
         said = [_json(line) for line in body.splitlines()]
         failed = [line for line in body.splitlines() if b'"errorDetail"' in line]
         if status != 200 or failed:
@@ -83,8 +83,8 @@ class Registries:
             raise EngineError("the registry %s took %s and gave it no digest" % (image.registry, shown(image)))
         return digest
 
-    def _ask(self, method: str, path: str, image: ImageReference, nobody: str = "") -> tuple[int, bytes]:
-        headers = {"X-Registry-Auth": nobody} if nobody else {}
+    def _ask(self, method: str, path: str, image: ImageReference, login: str = "") -> tuple[int, bytes]:
+        headers = {"X-Registry-Auth": login} if login else {}
         if self._user:
             server = "https://index.docker.io/v1/" if image.registry == "docker.io" else image.registry
             given = {"username": self._user, "password": self._password, "serveraddress": server}

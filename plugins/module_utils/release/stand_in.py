@@ -177,6 +177,6 @@ class Rolling:
 
 
 def _open_connections(container: dict[str, Any]) -> int | None:
-    """How many connections a container serves, those of the machine's front door included; None if nobody may look."""
+    """How many connections a container serves, with those from the machine's front door; None if this is unknown."""
     served = sockets.served_by(container["State"].get("Pid") or 0)
     return None if served is None else served + connections(container)

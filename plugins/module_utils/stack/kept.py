@@ -5,7 +5,7 @@
 """The kept releases of a stack: each a config of the swarm, so that every manager has them.
 
 A config has what it takes to return to a release: the stack file, in which files are named by their versions, the
-settings, and what is asked about it. Files that are secret stay in the swarm's secrets, whose content nobody reads.
+settings, and what is asked about it. Secret files stay in the swarm's secrets, whose content cannot be read back.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def content_of(name: str, manifest: Mapping[str, Any]) -> bytes:
     if len(content) > _MOST:
         raise Failure(
             "the stack file and settings of release %s have %d KiB, and a swarm keeps no config of more than %d KiB, "
-            "so nobody could return to this release. Make bulkhead_env or bulkhead_services smaller"
+            "so a rollback to this release would not be possible. Make bulkhead_env or bulkhead_services smaller"
             % (name, len(content) >> 10, _MOST >> 10)
         )
     return content

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a file that becomes a config or secret of a swarm is told from its earlier versions.
+"""The versions of files that become configs or secrets of a swarm.
 
 Neither can be changed, so the name carries a version. A secret's version is a slow digest: whoever reads the name could
 otherwise try out values. Used on the controller and on the targets.

@@ -84,7 +84,7 @@ class SwarmApi:
         return found
 
     def secrets(self) -> list[dict[str, Any]]:
-        """All secrets of the swarm, which shows nobody what is in them."""
+        """All secrets of the swarm, without their content."""
         found: list[dict[str, Any]] = self._ask("GET", "/secrets") or []
         return found
 
