@@ -11,6 +11,7 @@ client reads for ``docker stack deploy``, in a private directory that is gone af
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..core.errors import Failure
@@ -39,11 +40,10 @@ class StackImages:
         found = next(iter(inspect_objects(self._engine, "image", [reference])), {})
         sent = _digests(found, image)
         if sent:
-            try:
-                if self._at(image).digest(image) in sent:
-                    return _pinned(image, self._at(image).digest(image)), []
-            except Failure:  # the registry lost it
-                pass
+            with suppress(Failure):  # the registry lost it
+                digest = self._at(image).digest(image)
+                if digest in sent:
+                    return _pinned(image, digest), []
         step = Step("push", reference, "image")
         if check:
             return reference, [step]

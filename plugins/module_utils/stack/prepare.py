@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..core.directory import DesiredFile
-from ..core.errors import Failure, last_lines
+from ..core.errors import Failure
 from ..docker.labels import swarm_service
 from ..swarm.api import SwarmError
 from .plan import stack_services
@@ -28,6 +28,9 @@ _ENDED = (_DONE, *_FAILED)
 
 #: Seconds between two looks at a job, and within which one that is removed has ended.
 _PAUSE, _CLEARED = 0.5, 60.0
+
+#: How many lines of a command's log are told.
+_LINES = 50
 
 
 class StackJobs:
@@ -100,5 +103,4 @@ class StackJobs:
             time.sleep(_PAUSE)
 
     def _said(self, name: str) -> str:
-        code, output, errors = self._rollout.engine.docker("service", "logs", "--raw", "--tail", "50", name, limit=20)
-        return last_lines("%s\n%s" % (output, errors)) if code == 0 else ""
+        return self._rollout.last_lines(name, _LINES)

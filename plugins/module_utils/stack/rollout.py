@@ -31,7 +31,8 @@ _PAUSE, _STEADY = 0.5, 1.0
 #: Where a private directory is memory, if the machine has that.
 _MEMORY = "/dev/shm"
 
-_LINES = "20"
+#: How many lines of a task's log are told.
+_LINES = 20
 
 #: Seconds for the client to say what it can, and to hand over a stack, for which it fetches nothing.
 _SAYS, _HANDS_OVER = 20, 300
@@ -141,11 +142,11 @@ class StackRollout:
     def _key(self, outcome: Outcome) -> str:
         return outcome.service[len(self.project) + 1 :]
 
-    def last_lines(self, task: str) -> str:
-        """The last lines of a task's log; empty for none."""
-        if not task:
+    def last_lines(self, named: str, lines: int = _LINES) -> str:
+        """The last lines of the log of a task or service; empty for none."""
+        if not named:
             return ""
-        code, output, errors = self.engine.docker("service", "logs", "--raw", "--tail", _LINES, task, limit=_SAYS)
+        code, output, errors = self.engine.docker("service", "logs", "--raw", "--tail", str(lines), named, limit=_SAYS)
         return last_lines("%s\n%s" % (output, errors)) if code == 0 else ""
 
     def services(self) -> dict[str, dict[str, Any]]:

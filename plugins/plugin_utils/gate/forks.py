@@ -34,6 +34,13 @@ class _Shown:
         self.calls.append((method, arguments, options))
 
 
+class _Nowhere:
+    """Takes the place of the queue to Ansible's main process: a fork that is killed must hold no lock of it."""
+
+    def send_display(self, *_arguments: Any, **_options: Any) -> None:
+        """Say nothing."""
+
+
 @dataclass
 class _Fork:
     """A call that runs: its position, its process, where its answer comes from, and until when it may take."""
@@ -104,32 +111,41 @@ def beside(work: Callable[[], Any], pause: float) -> Iterator[None]:
 
     It shows nothing, and ends with what this process does, or with this process.
     """
-    here = os.getpid()
-    try:
-        process = os.fork()
-    except OSError:  # no room for another process
-        yield
-        return
-    if process == 0:
-        _repeat(work, pause, here)
-    try:
-        yield
-    finally:
-        end_group(process)
 
-
-def _repeat(work: Callable[[], Any], pause: float, parent: int) -> NoReturn:
-    """What such a fork does, until it is killed."""
-    try:
-        alone()
-        Display()._final_q = _Shown()
+    def repeat(parent: int) -> None:
         while True:
             time.sleep(pause)
             if os.getppid() != parent:
                 break
             work()
+
+    with silent_fork(repeat):
+        yield
+
+
+@contextmanager
+def silent_fork(run: Callable[[int], None]) -> Iterator[None]:
+    """Have a fork run something, given the id of this process, while this process does something else.
+
+    It shows nothing, and is killed when this process is done. Without room for another process nothing of it runs.
+    """
+    parent = os.getpid()
+    try:
+        process = os.fork()
+    except OSError:
+        yield
+        return
+    if process == 0:
+        try:
+            alone()
+            Display()._final_q = _Nowhere()
+            run(parent)
+        finally:
+            os._exit(0)
+    try:
+        yield
     finally:
-        os._exit(0)
+        end_group(process)
 
 
 def alone() -> None:

@@ -121,6 +121,20 @@ class MachineCalls:
         }
         return self._checked(self._module("verify", arguments))
 
+    def _record(
+        self, session: Session, receipt: Mapping[str, Any], entry: Mapping[str, Any], gone: bool
+    ) -> dict[str, Any]:
+        """What the module ``record`` is given on every machine of an environment."""
+        return {
+            "prefix": session.prefix,
+            "token": session.token,
+            "state_directory": self._values["bulkhead_state_directory"],
+            "owner": self._values["bulkhead_owner"],
+            "entry": dict(entry),
+            "receipt": dict(receipt),
+            "gone": gone,
+        }
+
     def keep(
         self,
         session: Session,
@@ -133,17 +147,9 @@ class MachineCalls:
 
         ``metrics`` is what a deployment knows for node_exporter. Returns the receipt with its ``path`` on the machine.
         """
-        arguments = {
-            "prefix": session.prefix,
-            "token": session.token,
-            "state_directory": self._values["bulkhead_state_directory"],
-            "owner": self._values["bulkhead_owner"],
-            "entry": dict(entry),
-            "receipt": dict(receipt),
-            "gone": gone,
-            "metrics": dict(metrics or {}),
-        }
-        written = self._module("record", arguments)
+        written = self._module(
+            "record", {**self._record(session, receipt, entry, gone), "metrics": dict(metrics or {})}
+        )
         session.end()
         self._checked(written)
         if written.get("told"):

@@ -23,12 +23,11 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
-
-from ansible.utils.display import Display
+from functools import partial
+from typing import Any
 
 from ...module_utils.core.meanwhile import FOLDER, of_run
-from .forks import alone, end_group
+from .forks import silent_fork
 
 #: The modules that may take long and tell what they do.
 _LONG = frozenset(("backup", "certificates", "converge", "image", "restore", "rollback", "service", "source"))
@@ -93,21 +92,14 @@ def shown_meanwhile(
 ) -> Iterator[None]:
     """Show what a module does while it is called in here. ``hide`` takes secrets out of a line: without it, none is
     shown."""
-    process = 0
-    if hide and LINES.pause and name in _LONG and arguments.get("token") and _can_be_read(action):
-        try:
-            process = os.fork()
-        except OSError:  # no room for another process
-            yield
-            return
-        if process == 0:
-            _read(action, arguments, hide)
-    try:
+    if not (hide and LINES.pause and name in _LONG and arguments.get("token") and _can_be_read(action)):
         yield
+        return
+    try:
+        with silent_fork(partial(_read, action, arguments, hide)):
+            yield
     finally:
-        if process:
-            end_group(process)
-            LINES.put(_host(action), "")
+        LINES.put(_host(action), "")
 
 
 def _can_be_read(action: Any) -> bool:
@@ -125,35 +117,22 @@ def _host(action: Any) -> str:
     return str(action._task.delegate_to or action._play_context.remote_addr or "")
 
 
-def _read(action: Any, arguments: Mapping[str, Any], hide: Callable[[str], str]) -> NoReturn:
+def _read(action: Any, arguments: Mapping[str, Any], hide: Callable[[str], str], step: int) -> None:
     """What the fork does, until it is killed, the step is gone, or reading fails again and again."""
-    try:
-        step = os.getppid()
-        alone()
-        Display()._final_q = _Nowhere()
-        command, run = reading(arguments), of_run(arguments["token"])
-        failures = 0
-        pause = LINES.pause
-        while failures < _FAILURES:
-            time.sleep(pause)
-            if os.getppid() != step:
-                break
-            began = time.monotonic()
-            answer = action._low_level_execute_command(command, executable="/bin/sh")
-            pause = max(LINES.pause, _PATIENCE * (time.monotonic() - began))
-            failures = failures + 1 if answer.get("rc") else 0
-            text = line_of(str(answer.get("stdout") or ""), run)
-            if text:
-                LINES.put(_host(action), hide(text))
-    finally:
-        os._exit(0)
-
-
-class _Nowhere:
-    """Takes the place of the queue to Ansible's main process: a fork that is killed must hold no lock of it."""
-
-    def send_display(self, *_arguments: Any, **_options: Any) -> None:
-        """Say nothing."""
+    command, run = reading(arguments), of_run(arguments["token"])
+    failures = 0
+    pause = LINES.pause
+    while failures < _FAILURES:
+        time.sleep(pause)
+        if os.getppid() != step:
+            break
+        began = time.monotonic()
+        answer = action._low_level_execute_command(command, executable="/bin/sh")
+        pause = max(LINES.pause, _PATIENCE * (time.monotonic() - began))
+        failures = failures + 1 if answer.get("rc") else 0
+        text = line_of(str(answer.get("stdout") or ""), run)
+        if text:
+            LINES.put(_host(action), hide(text))
 
 
 def reading(arguments: Mapping[str, Any]) -> str:

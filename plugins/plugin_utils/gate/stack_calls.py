@@ -69,15 +69,7 @@ class StackCalls(MachineCalls):
         metrics: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Keep receipt and registry entry on every node, and release the lock there in any case."""
-        arguments = {
-            "prefix": session.prefix,
-            "token": session.token,
-            "state_directory": self._values["bulkhead_state_directory"],
-            "owner": self._values["bulkhead_owner"],
-            "entry": dict(entry),
-            "receipt": dict(receipt),
-            "gone": gone,
-        }
+        arguments = self._record(session, receipt, entry, gone)
         for host in session.observation.get("nodes", ()):
             try:
                 self._checked(self.nodes.call(host, "record", arguments))

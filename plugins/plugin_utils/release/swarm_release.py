@@ -102,7 +102,7 @@ def _jobs(release: Release) -> Iterator[dict[str, Any]]:
     compose = release.stack.compose
     names = (name for name in map("prepare-{}".format, count(1)) if name not in compose["services"])
     for service in release.stack.services:
-        for command, key in zip(service.prepare, names):  # noqa: B905 - there is always another name
+        for command, key in zip(service.prepare, names, strict=False):  # there is always another name
             job = _job(compose["services"][service.key], command)
             yield {
                 "service": service.key,
