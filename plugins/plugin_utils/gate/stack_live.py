@@ -38,6 +38,10 @@ class StackGate(LiveGate):
         """What stands in the way on the swarm."""
         return self.standing(session.observation)
 
+    def drift(self, observation: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Nothing: the plan of a stack says what was changed by hand."""
+        return []
+
     def verify(self) -> tuple[dict[str, Any], list[Finding]]:
         """Look at the swarm and its nodes once more, and judge them."""
         session = begun(self.declaration.prefix)
