@@ -22,6 +22,9 @@ STACK = "com.docker.stack.namespace"
 #: Docker's, on the container of a task: the name of its service.
 SWARM_SERVICE = "com.docker.swarm.service.name"
 
+#: Both of them, on the container of a task.
+OF_A_STACK = frozenset({STACK, SWARM_SERVICE})
+
 # Ours. The first three say which environment a container, network, volume or image was made for.
 APPLICATION = "io.bulkhead.project"
 ENVIRONMENT = "io.bulkhead.environment"

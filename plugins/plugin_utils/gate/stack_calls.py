@@ -13,6 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
+from ..isolation.live.probes import Probes
 from ..isolation.live.receipt import BystanderComparison
 from ..isolation.live.stack import compare_swarms
 from .machine_calls import MachineCalls
@@ -59,6 +60,27 @@ class StackCalls(MachineCalls):
             return self._whole(found, lambda host: self.nodes.call(host, "preflight", arguments)) if found else None
         except AnsibleError:
             return None
+
+    def probe_nodes(
+        self, project: str, session: Session | None, probes: Mapping[str, Probes]
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Run the probes on the nodes that have some, and only observe all others: one call for each.
+
+        Returns a new observation of the swarm, and the answers by their hosts. A node that fails gives no answer.
+        """
+        answers: dict[str, dict[str, Any]] = {}
+
+        def ask(host: str) -> dict[str, Any]:
+            if host not in probes:
+                return self.nodes.call(host, "machine_info", self._look())
+            answer = self.nodes.call(host, "verify", {**self._asked(project, session, probes[host]), "swarm": True})
+            if answer.get("failed"):
+                raise AnsibleActionFail(str(answer.get("msg") or "the module ended without an answer"))
+            answers[host] = answer
+            return answer
+
+        found = self._checked(ask(self.nodes.manager))["observation"]
+        return self._whole(found, ask), answers
 
     def keep(
         self,

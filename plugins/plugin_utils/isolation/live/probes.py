@@ -181,12 +181,19 @@ def judge_probes(
 ) -> list[Finding]:
     """Judge what the module ``verify`` returned (``result``). ``services`` are those of the release in force, as
     returned by :func:`registered.services_of`."""
+    judged = judge_answers(environment, others, probes, result)
+    return [*judged, *_health(environment, result["observation"], services)]
+
+
+def judge_answers(
+    environment: Environment, others: Iterable[Environment], probes: Probes, result: Mapping[str, Any]
+) -> list[Finding]:
+    """Judge what was answered, apart from whether all services are there."""
     bystanders = [other for other in others if other.prefix != environment.prefix]
     return [
         *_inside(environment, probes, result["inside"]),
         *_answers(environment, bystanders, result["answers"]),
         *_replies(environment, bystanders, result["replies"]),
-        *_health(environment, result["observation"], services),
         *server_findings(environment, result["replies"], result["observation"]),
     ]
 
