@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 
 from ..release.render import Release
 from ..release.stack import StackService
@@ -64,15 +65,14 @@ class SwarmEngine(EnvironmentEngine):
     def logs(self, release: Release, services: Sequence[StackService], **bounds: Any) -> dict[str, Any]:
         """The logs of their tasks, from all nodes."""
         values, prefix = self.step.declaration.values, self.step.declaration.prefix
-        if values["bulkhead_follow"]:
-            raise AnsibleActionFail(
-                f"{prefix} is a stack of a swarm, whose logs are not followed: leave bulkhead_follow out"
-            )
         arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
         arguments.update(lines=values["bulkhead_lines"], since=values["bulkhead_since"])
-        arguments.update(logs=[*engine_names(self.step, services)], **bounds)
+        secret = [setting.key for setting in release.settings if setting.secret]
+        arguments.update(logs=[*engine_names(self.step, services)], secret_names=secret, **bounds)
         answer = self.step.call("stack_info", arguments)
         answer.pop("look", None)
+        for missing in dict.fromkeys(log["missing"] for log in answer.get("logs", ()) if log["missing"]):
+            Display().warning(f"{prefix}: some lines of the logs are missing: {missing}")
         return {"changed": False, **answer}
 
     def restart(self, release: Release, services: Sequence[StackService]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ VALUES = {
 def release(**services: dict[str, Any]) -> Any:
     """A release whose one secret is known."""
     compose = {"name": "app_prod", "services": services}
-    return SimpleNamespace(stack=SimpleNamespace(compose=compose, services=()), brought=())
+    return SimpleNamespace(stack=SimpleNamespace(compose=compose, services=()), brought=(), settings=())
 
 
 class FakeStep:
