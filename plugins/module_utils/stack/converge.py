@@ -44,6 +44,8 @@ class StackConverger:
         self.plan: StackPlan = plan(wanted, self.seen, self.current)
         self.rollout = StackRollout(engine, api, str(wanted["project"]), login)
         self.begun: list[Step] = []
+        #: Whether there are images that no kept release runs any more.
+        self.forgets_images = False
         self._made = time.gmtime()
 
     @property
@@ -86,7 +88,9 @@ class StackConverger:
             if error is caught:
                 raise
             raise error from caught
+        ran = self.releases.images()
         self.remove_unneeded()
+        self.forgets_images = not ran <= self.releases.images()
         return release
 
     def _begin(self, steps: Any) -> None:

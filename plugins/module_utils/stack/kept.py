@@ -158,6 +158,10 @@ class KeptReleases:
         lines = (line.partition("=") for text in settings for line in text.splitlines())
         return {value for name, _equals, value in lines if name in wanted and value}
 
+    def images(self) -> set[str]:
+        """The images that kept releases run, by digest."""
+        return {image for name in self.names() for image in (self.manifest(name).get("images") or {}).values()}
+
     def remove(self, name: str) -> None:
         """Forget a release."""
         self._api.remove_object("config", self._configs.pop(name)["ID"])

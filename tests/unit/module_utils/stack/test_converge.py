@@ -196,6 +196,17 @@ def test_a_release_and_the_next() -> None:
     assert set(third.releases.names()) == {second, name} and third.releases.current == name
 
 
+def test_images_that_no_kept_release_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nodes are told which ones are kept, and only where there may be others."""
+    swarm = FakeSwarm()
+    given = {"files": [{"path": ".env", "content": "A=1", "source": "", "secret": True}]}
+    told = [
+        job(swarm, "apply", {**wanted(f"d{number}", {"web": image}), **given}, monkeypatch)["kept_images"]
+        for number, image in enumerate(["web@1", "web@2", "web@2", "web@3"])
+    ]
+    assert told == [[], [], ["web@2"], []]
+
+
 def test_the_login_is_in_the_clients_file_only() -> None:
     swarm = FakeSwarm()
     release(swarm, wanted("d1", {"web": "1"}), login=("r.example.com", "pipeline", "not-shown"))
