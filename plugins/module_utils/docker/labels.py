@@ -47,6 +47,9 @@ FRONT_DOOR = "io.bulkhead.edge"
 
 #: On the node of a swarm that has an environment's volumes: this and the environment's prefix, with the value ``true``.
 DATA = "io.bulkhead.data."
+#: Stands for that node's id in a stack file: the manager puts it there. The label alone would let the engine start a
+#: database empty on another node, at the moment when somebody gives the label to that one.
+DATA_NODE_ID = "the-node-with-the-data"
 
 #: All of ours. Whoever can set one of them could pass something off as another environment's.
 MEANINGFUL = frozenset(
