@@ -41,7 +41,7 @@ def test_the_machine_is_every_gateway_of_the_own_networks() -> None:
 
 def test_the_machine_as_the_tasks_of_a_swarm_see_it() -> None:
     """They leave their overlays through a bridge of the node, which is in no container's list."""
-    own = [{"networks": {"ours": {"gateways": []}}}]
+    own: list[dict[str, Any]] = [{"networks": {"ours": {"gateways": []}}}]
     bridge = {"name": "docker_gwbridge", "driver": "bridge", "gateways": ["172.18.0.1"]}
     overlay = {"name": "ours", "driver": "overlay", "gateways": ["10.0.1.1"]}
     connect = [{"address": "machine", "port": 5433}]

@@ -176,7 +176,11 @@ def test_a_node_fetches_what_may_run_there() -> None:
 
 def test_nodes_forget_images() -> None:
     """Each is asked once. One that cannot leaves a note, and no image of a repository that others share is removed."""
-    said = {"h1": {"notes": []}, "h2": {"notes": ["it is in use"]}, "h3": {"failed": True, "msg": "no room"}}
+    said: dict[str, dict[str, Any]] = {
+        "h1": {"notes": []},
+        "h2": {"notes": ["it is in use"]},
+        "h3": {"failed": True, "msg": "no room"},
+    }
     step = FakeStep(lambda host, _job, _given: dict(said[host]))
     stack_images.forget_images(cast(Any, step), ["web@1"])
     assert step.calls == [] and step.session.notes == []
