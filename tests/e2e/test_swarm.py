@@ -282,6 +282,8 @@ def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
     assert services(group, stack) == {}
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
+    mine = ("image", "ls", "--quiet", "--filter", f"label=io.bulkhead.prefix={stack.prefix}")
+    assert [server.docker(*mine) for server in group.servers] == ["", "", ""]
     assert group.tasks("node1") == bystanders
 
 

@@ -100,7 +100,8 @@ def _converged(
         converger.require_room()
     if steps and not check:
         result["release"] = converger.apply(files, returning)
-        result["kept_images"] = sorted(converger.releases.images()) if converger.forgets_images else []
+        if converger.forgets_images:
+            result["kept_images"] = sorted(converger.releases.images())
     return result
 
 

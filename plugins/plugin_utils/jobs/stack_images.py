@@ -99,7 +99,7 @@ def forget_images(step: EnvironmentStep, kept: Sequence[str]) -> None:
     Where that fails, a note says so: nothing of the deployment depends on it.
     """
     values, nodes = step.declaration.values, step.all_nodes
-    if not kept or values["bulkhead_image"]:  # that repository is not this environment's alone
+    if values["bulkhead_image"]:  # that repository is not this environment's alone
         return
     given = json.dumps({"repository": image_repository(values), "kept_images": list(kept)})
     for host in nodes_of(step.session.observation):

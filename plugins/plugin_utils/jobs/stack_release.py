@@ -68,5 +68,6 @@ def return_to(step: EnvironmentStep, target: Mapping[str, Any]) -> dict[str, Any
 
 def _forgetting(step: EnvironmentStep, answer: dict[str, Any]) -> dict[str, Any]:
     """The answer of a release that is in force, once the nodes have removed the images that none needs any more."""
-    forget_images(step, answer.pop("kept_images", ()))
+    if "kept_images" in answer:
+        forget_images(step, answer.pop("kept_images"))
     return answer

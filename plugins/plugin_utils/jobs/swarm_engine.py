@@ -19,7 +19,7 @@ from .engine import CommandPlace, EnvironmentEngine
 from .image import build_image
 from .service_arguments import service_arguments
 from .stack_data import forget_prepared, on_data_node
-from .stack_images import pin_images
+from .stack_images import forget_images, pin_images
 from .stack_module import call_stack, of_the_run
 from .stack_release import deploy, return_to
 from .stack_services import engine_names, task_of, task_rows
@@ -110,5 +110,8 @@ class SwarmEngine(EnvironmentEngine):
         return {**found, "goes": found.get("steps"), "stays": ["the volumes of its nodes, and backups"]}
 
     def destroy(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        """Remove it, each by its id."""
-        return call_stack(self.step, "destroy", of_the_run(self.step))
+        """Remove it, each by its id, and then the images that were built for it from the nodes."""
+        answer = call_stack(self.step, "destroy", of_the_run(self.step))
+        if not answer.get("failed"):
+            forget_images(self.step, [])
+        return answer

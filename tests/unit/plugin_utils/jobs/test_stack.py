@@ -185,8 +185,6 @@ def test_nodes_forget_images() -> None:
     stack_images.forget_images(cast(Any, step), ["web@1"])
     assert step.calls == [] and step.session.notes == []
     step.declaration.values = {**VALUES, "bulkhead_image": ""}
-    stack_images.forget_images(cast(Any, step), [])
-    assert step.calls == []
     stack_images.forget_images(cast(Any, step), ["web@1"])
     assert [(host, job) for host, job, _given in step.calls] == [(host, "forget_images") for host in said]
     assert step.calls[0][2]["repository"] == "registry.example.com/shop/app_prod_app"
