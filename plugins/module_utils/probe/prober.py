@@ -61,7 +61,7 @@ _GATEWAY = "docker_gwbridge"
 def targets(
     connect: list[dict[str, Any]], containers: list[dict[str, Any]], networks: list[dict[str, Any]]
 ) -> list[list[Any]]:
-    """The [address, port] pairs to connect to. The machine stands for all gateways of the containers' networks, which
+    """The [address, port] to connect to, with the subnet of an address in an overlay. The machine stands for all gateways of the containers' networks, which
     are known only now, because a first deployment creates the networks."""
     attached = {name: network for container in containers for name, network in container["networks"].items()}
     gateways = [gateway for network in networks if network["name"] in attached for gateway in network["gateways"]]
@@ -72,7 +72,7 @@ def targets(
     gateways += [gateway for network in attached.values() for gateway in network.get("gateways", ())]
     gateways = list(dict.fromkeys(gateways))
     return [
-        [address, target["port"]]
+        [address, target["port"], *([target["subnet"]] if target.get("subnet") else [])]
         for target in connect
         for address in (gateways if target["address"] == MACHINE else [target["address"]])
     ]
