@@ -101,7 +101,7 @@ MAY_IMPORT |= _below(
         "ansible cryptography yaml",
         "jobs": "declaration gate isolation isolation/facts isolation/live isolation/report release "
         "module_utils/backup/job module_utils/backup/postgresql module_utils/core/layout module_utils/core/masking "
-        "module_utils/core/permit module_utils/core/steps module_utils/docker/reference "
+        "module_utils/core/permit module_utils/core/steps module_utils/docker/labels module_utils/docker/reference "
         "module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",

@@ -61,8 +61,11 @@ _GATEWAY = "docker_gwbridge"
 def targets(
     connect: list[dict[str, Any]], containers: list[dict[str, Any]], networks: list[dict[str, Any]]
 ) -> list[list[Any]]:
-    """The [address, port] to connect to, with the subnet of an address in an overlay. The machine stands for all gateways of the containers' networks, which
-    are known only now, because a first deployment creates the networks."""
+    """The [address, port] to connect to, with the subnet of an address in an overlay.
+
+    The machine stands for all gateways of the containers' networks, which are known only now, because a first
+    deployment creates the networks.
+    """
     attached = {name: network for container in containers for name, network in container["networks"].items()}
     gateways = [gateway for network in networks if network["name"] in attached for gateway in network["gateways"]]
     if any(network.get("driver") == "overlay" for network in networks if network["name"] in attached):

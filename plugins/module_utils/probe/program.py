@@ -5,8 +5,9 @@
 """The program that probes from inside a container's network. It runs as source text: one file, standard library only.
 
 It reads one JSON object: ``own`` (an address that this network must have), ``resolve`` (names), ``connect`` (addresses
-and ports, of an overlay with its subnet) and ``timeout``. It writes which names resolved, which addresses accept connections time and again, and
-which servers let in a client that has no password. It has no secret and sends none: anything may listen at an address.
+and ports, of an overlay with its subnet) and ``timeout``. It writes which names resolved, which addresses accept
+connections time and again, and which servers let in a client that has no password. It has no secret and sends none:
+anything may listen at an address.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def plan_stack_probes(
 
 
 def _on_overlays(seen: Observation) -> Iterator[Mapping[str, Any]]:
-    """The containers of another node, with those of their networks that reach across: all others are that node's own."""
+    """The containers of another node, with those of their networks that reach across; all others are its own."""
     overlays = {network["id"] for network in seen["networks"] if is_overlay(network)}
     for container in seen["containers"]:
         networks = {name: found for name, found in container["networks"].items() if found["id"] in overlays}
