@@ -53,7 +53,7 @@ MAY_IMPORT |= _below(
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
-        "stack": "core docker release state swarm",
+        "stack": "core docker edge release state swarm",
         "operations": "backup certificates core docker edge host image probe release source state",
         ".": "core state ansible.module_utils",
         "../modules": ". backup certificates core docker edge host image operations probe release source stack state "

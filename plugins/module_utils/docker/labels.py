@@ -45,6 +45,9 @@ FRONT_DOOR = "io.bulkhead.edge"
 #: On the node of a swarm that has an environment's volumes: this and the environment's prefix, with the value ``true``.
 DATA = "io.bulkhead.data."
 
+#: On each node of a swarm whose front door leads to an environment: this and the environment's prefix, likewise.
+DOOR = "io.bulkhead.door."
+
 #: All of ours. Whoever can set one of them could pass something off as another environment's.
 MEANINGFUL = frozenset(
     {APPLICATION, ENVIRONMENT, PREFIX, INPUT, RELEASE, COMMIT, BUILD_INPUTS, PROBE, RESTORE, FRONT_DOOR}

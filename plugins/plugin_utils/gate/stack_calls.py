@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -82,6 +82,12 @@ class StackCalls(MachineCalls):
     ) -> BystanderComparison:
         """Compare two observations of the swarm."""
         return compare_swarms(before, after, target, fleet)
+
+    def answers_at(self, host: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """How requests are answered that are made on a node."""
+        arguments = {**self._look(), "requests": list(requests), "timeout": self._values["bulkhead_probe_timeout"]}
+        found: list[dict[str, Any]] = self._checked(self.nodes.call(host, "verify", arguments))["answers"]
+        return found
 
     def _whole(self, found: dict[str, Any], ask: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
         """The manager's observation with those of the other nodes, and with what the manager says of the swarm.

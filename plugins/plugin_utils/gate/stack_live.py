@@ -11,7 +11,9 @@ from functools import cached_property
 from typing import Any
 
 from ..declaration.model import Declaration
+from ..isolation.live.probes import door_requests, judge_answers
 from ..isolation.live.stack import stack_findings, unwell
+from ..isolation.live.stack_doors import at_door, door_findings, doors_wanted, lost_routes
 from ..isolation.model import Finding
 from .live import LiveGate
 from .plan import Gate
@@ -42,7 +44,7 @@ class StackGate(LiveGate):
         """Look at the swarm and its nodes once more, and judge them."""
         session = begun(self.declaration.prefix)
         after = self.machine.observe()
-        findings = [*self.standing(after), *unwell(self.environment, after)]
+        findings = [*self.standing(after), *unwell(self.environment, after), *self._doors(after)]
         answer = {"observation": after, "drift": [], "probed": {}}
         return answer, self._accepted(findings, complete=session is None)
 
@@ -50,4 +52,18 @@ class StackGate(LiveGate):
         """What stands in the way on the swarm, whichever release was in force before."""
         machines = {host: node.machine for host, node in self.declaration.nodes.items()}
         moves = self.declaration.permissions.get("bulkhead_confirm") == self.declaration.prefix
-        return stack_findings(self.environment, self.around.read, observation, machines, moves)
+        return [
+            *stack_findings(self.environment, self.around.read, observation, machines, moves),
+            *door_findings(self.environment, observation, self.values["bulkhead_edge_nodes"]),
+        ]
+
+    def _doors(self, observation: Mapping[str, Any]) -> list[Finding]:
+        """How the front doors of the nodes lead to the stack, each asked in one call."""
+        environment, named = self.environment, self.values["bulkhead_edge_nodes"]
+        requests = door_requests(environment)
+        findings = [*lost_routes(environment, observation, named)]
+        for host in doors_wanted(observation, named) if requests else ():
+            answers = self.machine.answers_at(host, requests)
+            judged = judge_answers(environment, self.around.neighbours, answers)
+            findings += [at_door(host, finding) for finding in judged]
+        return findings

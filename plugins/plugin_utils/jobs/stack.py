@@ -27,6 +27,7 @@ from ..release.render import Release, image_repository, secret_values
 from ..release.stack import StackService, labels
 from ..release.swarm_release import data_label, images, pinned, shipped, sources
 from .backup import backup_arguments
+from .stack_door import stack_doors
 
 
 def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
@@ -162,12 +163,14 @@ def deploy(step: EnvironmentStep, release: Release, commit: str) -> dict[str, An
         "pinned": session.pins,
     }
     foreseen = _stack(step, "foresee", given)
-    if foreseen.get("failed") or not foreseen["changed"]:
+    doors = stack_doors(step)
+    if foreseen.get("failed") or not (foreseen["changed"] or doors.foreseen()):
         return foreseen
     backups = _back_up(step, release) if foreseen["prepares"] and foreseen["has_served"] else []
     if step._task.check_mode:
-        return {**foreseen, "steps": [*backups, *foreseen["steps"]]}
-    answer = _stack(step, "apply", given)
+        steps = [*backups, *foreseen["steps"], *doors.foreseen()]
+        return {**foreseen, "changed": True, "steps": steps}
+    answer = doors.around(lambda: _stack(step, "apply", given))
     return {**answer, "steps": [*backups, *(answer.get("steps") or ())]}
 
 
@@ -220,8 +223,8 @@ def forget_prepared(step: EnvironmentStep) -> list[str]:
 
 def roll_back(step: EnvironmentStep, target: Mapping[str, Any]) -> dict[str, Any]:
     """Bring a kept release into force again."""
-    name = str(target["release"])
-    return _stack(step, "rollback", {**_of_the_run(step), "release": name})
+    given = {**_of_the_run(step), "release": str(target["release"])}
+    return stack_doors(step).around(lambda: _stack(step, "rollback", given))
 
 
 def destroy(step: EnvironmentStep) -> dict[str, Any]:
@@ -237,7 +240,8 @@ def destroy(step: EnvironmentStep) -> dict[str, Any]:
     found = step.call("stack", asked)
     if found.get("failed"):
         return found
-    goes = found["steps"]
+    doors = stack_doors(step, gone=True)
+    goes = [*doors.foreseen(), *found["steps"]]
     lines = [f"{prefix}: to be removed:", *(f"  {one['kind']} {one['target']}" for one in goes)]
     Display().display("\n".join(lines) if goes else f"there is nothing of {prefix} to remove")
     if not goes or step._task.check_mode:
@@ -248,7 +252,9 @@ def destroy(step: EnvironmentStep) -> dict[str, Any]:
             "msg": "check mode: nothing was removed" if goes else "nothing to remove",
         }
     step.confirm("destroy")
+    left = [*doors.lead()]
     answer = _stack(step, "destroy", given)
+    answer["steps"] = [*left, *(answer.get("steps") or ())]
     if answer.get("failed"):
         return answer
     step.session.notes.append(Note("kept: the volumes of its nodes, and backups"))

@@ -172,6 +172,11 @@ def own_requests(environment: Environment) -> list[dict[str, Any]]:
     return [*requests, *([{**page, "kind": "asset", "path": _STATIC}] if page else [])]
 
 
+def door_requests(environment: Environment) -> list[dict[str, Any]]:
+    """Requests for the environment's own domains, and for one that nobody has, at a front door."""
+    return [request for request in _requests(environment, ()) if request["address"] == FRONT_DOOR]
+
+
 def judge_probes(
     environment: Environment,
     others: Iterable[Environment],
@@ -184,7 +189,7 @@ def judge_probes(
     bystanders = [other for other in others if other.prefix != environment.prefix]
     return [
         *_inside(environment, probes, result["inside"]),
-        *_answers(environment, bystanders, result["answers"]),
+        *judge_answers(environment, bystanders, result["answers"]),
         *_replies(environment, bystanders, result["replies"]),
         *_health(environment, result["observation"], services),
         *server_findings(environment, result["replies"], result["observation"]),
@@ -259,9 +264,10 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
             )
 
 
-def _answers(
+def judge_answers(
     environment: Environment, others: Sequence[Environment], answers: Iterable[Mapping[str, Any]]
 ) -> Iterator[Finding]:
+    """Judge how requests were answered."""
     header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
     for answer in answers:
         url, status = f"{'https' if answer['tls'] else 'http'}://{answer['host_header']}", answer["status"]
