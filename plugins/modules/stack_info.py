@@ -72,6 +72,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.core.arguments import ENVIRONMENT
 from ..module_utils.docker.engine import Engine
 from ..module_utils.run_module import answer
+from ..module_utils.stack.deciding import UNDECIDED, why_undecided
 from ..module_utils.stack.kept import KeptReleases
 from ..module_utils.stack.logs import service_log
 from ..module_utils.stack.look import look
@@ -86,10 +87,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     api = SwarmApi(params["docker_host"])
     seen = look(api)
     result: dict[str, Any] = {"changed": False, "look": seen}
-    if seen["refused"] or not seen["control"]:
+    why = why_undecided(seen)
+    if why:
         if params["kept"] or params["wanted"] or params["logs"]:
-            why = seen["refused"] or "this engine is no manager of a swarm"
-            raise SwarmError("the swarm cannot be asked: %s. What runs goes on" % why)
+            raise SwarmError(UNDECIDED % why)
         return result
     kept = KeptReleases(api, params["prefix"])
     result["data_node"] = kept.data_node

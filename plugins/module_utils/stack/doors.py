@@ -82,7 +82,7 @@ def label(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -
         if not engine.module.check_mode:
             api.update_node(identity, int(node["Version"]["Index"]), {**node["Spec"], "Labels": labels})
         name = str(node["Description"]["Hostname"])
-        steps.append(Step("label" if wanted else "unlabel", name, "node", detail=given["label"]))
+        steps.append(Step("label" if wanted else "unlabel", given["label"], "label", detail=name))
     return steps
 
 

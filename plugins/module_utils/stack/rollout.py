@@ -20,7 +20,8 @@ from ..core.errors import last_lines
 from ..core.meanwhile import tell
 from ..docker.engine import TIMED_OUT, Engine, EngineError
 from ..docker.labels import swarm_service
-from ..swarm.api import SwarmApi, SwarmError
+from ..swarm.api import SwarmApi
+from .election import asked_again
 from .look import service_of, task_of
 from .plan import stack_services
 from .progress import Outcome, outcomes, too_early
@@ -122,13 +123,7 @@ class StackRollout:
 
     def asked(self, deadline: float) -> dict[str, Any]:
         """What the swarm says; managers that elect another leader meanwhile are asked again."""
-        while True:
-            try:
-                return self.seen()
-            except SwarmError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(_PAUSE)
+        return asked_again(self.seen, deadline)
 
     def _failure(self, blamed: Sequence[Outcome], late: str) -> StackError:
         lines = "; ".join("service %s: %s" % (self._key(outcome), outcome.why) for outcome in blamed)

@@ -108,21 +108,6 @@ class StackCalls(MachineCalls):
                 raise AnsibleActionFail(f"{host}: {answer.get('msg') or 'the module ended without an answer'}")
             nodes[host] = answer["observation"]
         self.nodes.away = away
-        swarm = self.swarm()
+        swarm = self.nodes.swarm()
         more = {"stack": swarm["look"], "data_node": swarm["data_node"]}
         return {**found, "host": self.nodes.manager, "nodes": nodes, "away": away, **more}
-
-    def swarm(self, **more: Any) -> dict[str, Any]:
-        """What the manager says of the swarm, and of what is kept of the environment where ``more`` asks for it."""
-        values = self._values
-        arguments = {
-            "prefix": values["bulkhead_prefix"],
-            "docker_host": values["bulkhead_docker_host"],
-            "state_directory": values["bulkhead_state_directory"],
-            **more,
-        }
-        answer = self._checked(self._module("stack_info", arguments))
-        if answer["look"]["refused"] or not answer["look"]["control"]:
-            why = answer["look"]["refused"] or "it is no manager any more"
-            raise AnsibleActionFail(f"the swarm cannot decide: {self.nodes.manager}: {why}. What runs goes on")
-        return answer

@@ -20,6 +20,7 @@ from .plan import Gate
 from .session import Session, begun
 from .stack_calls import StackCalls
 from .stack_nodes import StackNodes
+from .stack_route import in_place, stack_route
 
 
 class StackGate(LiveGate):
@@ -39,6 +40,10 @@ class StackGate(LiveGate):
     def judged(self, session: Session) -> list[Finding]:
         """What stands in the way on the swarm."""
         return self.standing(session.observation)
+
+    def drift(self, observation: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Nothing: the plan of a stack says what was changed by hand."""
+        return []
 
     def verify(self) -> tuple[dict[str, Any], list[Finding]]:
         """Look at the swarm and its nodes once more, and judge them."""
@@ -61,7 +66,7 @@ class StackGate(LiveGate):
         """How the front doors of the nodes lead to the stack, each asked in one call."""
         environment, named = self.environment, self.values["bulkhead_edge_nodes"]
         requests = door_requests(environment)
-        findings = [*lost_routes(environment, observation, named)]
+        findings = [*lost_routes(environment, in_place(stack_route(environment)), observation, named)]
         for host in doors_wanted(observation, named) if requests else ():
             answers = self.machine.answers_at(host, requests)
             judged = judge_answers(environment, self.around.neighbours, answers)

@@ -15,8 +15,9 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ...module_utils.core.steps import Step, as_dicts
 from ...module_utils.edge.routes import Route
+from ..gate.stack_route import in_place, stack_route
 from ..gate.step import EnvironmentStep
-from ..isolation.live.stack_doors import DoorChanges, door_changes, door_label, stack_route
+from ..isolation.live.stack_doors import DoorChanges, door_changes, door_label
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class StackDoors:
         verb, label = "label" if wanted else "unlabel", door_label(self.step.declaration.prefix)
         for identity, has in self.changes.labels.items():
             if has is wanted:
-                yield Step(verb, self.hostnames[identity], "node", detail=label)
+                yield Step(verb, label, "label", detail=self.hostnames[identity])
 
     def _label(self, wanted: bool) -> list[dict[str, Any]]:
         nodes = {identity: has for identity, has in self.changes.labels.items() if has is wanted}
@@ -130,6 +131,6 @@ def stack_doors(step: EnvironmentStep, gone: bool = False) -> StackDoors:
     """The front doors of a stack's nodes as this run found them; no door is to lead to one that is ``gone``."""
     environment, seen = step.live.environment, step.session.observation
     route = None if gone else stack_route(environment)
-    changes = door_changes(environment.prefix, route, seen, step.declaration.values["bulkhead_edge_nodes"])
+    changes = door_changes(environment.prefix, in_place(route), seen, step.declaration.values["bulkhead_edge_nodes"])
     names = {str(node["id"]): str(node["hostname"]) for node in seen["stack"]["nodes"]}
     return StackDoors(step, route, changes, names)

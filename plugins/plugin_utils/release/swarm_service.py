@@ -278,13 +278,16 @@ class SwarmService:
             yield f"start-first cannot work: {why}", "leave order out"
 
     def _placed(self, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
-        """On which nodes the service runs: that of its data; with a port of the node on each, as visitors do not follow
-        a task that moves; else on any."""
+        """On which nodes the service runs: that of its data; on each where visitors come to it, through the nodes' front
+        doors or at a port of the node, as they do not follow a task that moves; else on any."""
         placement = dict(deploy.get("placement") or {})
         if self.pinned:
             pin = f"node.labels.{DATA}{self._declaration.prefix} == true"
             placement["constraints"] = list(dict.fromkeys([*(placement.get("constraints") or ()), pin]))
             return {"placement": placement}
+        if self._described.edge:
+            # One on each node: a node that is drained or lost takes none away that others need.
+            return {} if {"mode", "replicas"} & set(deploy) else {"mode": "global"}
         if not any(port.get("mode") == "host" for port in service.get("ports") or ()):
             return {}
         if deploy.get("mode", "global") != "global" or deploy.get("replicas") is not None:

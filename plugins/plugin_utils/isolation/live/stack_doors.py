@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ....module_utils.docker.labels import DOOR
-from ....module_utils.edge.routes import Route, digest, relay_route
 from ..declared import is_routed
 from ..model import Environment, Finding, Severity, Where
 from ..wording import listing
@@ -45,18 +44,6 @@ def door_label(prefix: str) -> str:
     return f"{DOOR}{prefix}"
 
 
-def stack_route(environment: Environment) -> Route | None:
-    """The route of a stack at each front door that leads to it; None if none does. After a rollback the domains are
-    those of the release in force; the limits are the inventory's."""
-    if not is_routed(environment):
-        return None
-    domains = [claim.key for claim in environment.claims if claim.namespace == "route"]
-    variables = environment.variables
-    return relay_route(
-        environment.prefix, domains, int(variables["bulkhead_edge_connections"]), int(variables["bulkhead_edge_rate"])
-    )
-
-
 def doors_wanted(observation: Observation, named: Sequence[str]) -> list[str]:
     """The hosts whose front doors are to lead to a stack: those that are ``named``, or else all that have a door.
 
@@ -70,14 +57,13 @@ def doors_wanted(observation: Observation, named: Sequence[str]) -> list[str]:
     ]
 
 
-def door_changes(prefix: str, route: Route | None, observation: Observation, named: Sequence[str] = ()) -> DoorChanges:
-    """What has to change; ``route`` is None for a stack that is behind no door. A node that gave no answer stays as it
-    is."""
+def door_changes(prefix: str, route: str, observation: Observation, named: Sequence[str] = ()) -> DoorChanges:
+    """What has to change. ``route`` is what a door says of the stack's route where it has it; empty for a stack that is
+    behind no door. A node that gave no answer stays as it is."""
     nodes, label = nodes_of(observation), door_label(prefix)
     states = {str(node["id"]): node for node in observation["stack"]["nodes"]}
     wanted = doors_wanted(observation, named) if route else []
     there = {host: str((_door(seen)["routes"] or {}).get(prefix, "")) for host, seen in nodes.items()}
-    same = f"{digest(route)} {digest(route)}" if route else ""
     leave, labels = [], {}
     for host, seen in nodes.items():
         state = states.get(_node(seen))
@@ -88,7 +74,7 @@ def door_changes(prefix: str, route: Route | None, observation: Observation, nam
             labels[_node(seen)] = host in wanted
         if host not in wanted and (has or there[host]):
             leave.append(host)
-    return DoorChanges(tuple(host for host in wanted if there[host] != same), tuple(leave), labels)
+    return DoorChanges(tuple(host for host in wanted if there[host] != route), tuple(leave), labels)
 
 
 def door_findings(environment: Environment, observation: Observation, named: Sequence[str] = ()) -> Iterator[Finding]:
@@ -130,10 +116,12 @@ def door_findings(environment: Environment, observation: Observation, named: Seq
             )  # fmt: skip
 
 
-def lost_routes(environment: Environment, observation: Observation, named: Sequence[str] = ()) -> Iterator[Finding]:
+def lost_routes(
+    environment: Environment, route: str, observation: Observation, named: Sequence[str] = ()
+) -> Iterator[Finding]:
     """Front doors that do not lead to a stack as its last deployment had them do."""
     nodes = nodes_of(observation)
-    for host in door_changes(environment.prefix, stack_route(environment), observation, named).lead:
+    for host in door_changes(environment.prefix, route, observation, named).lead:
         said = (_door(nodes[host])["routes"] or {}).get(environment.prefix)
         how = "was changed" if said else "is gone"
         yield _finding(

@@ -18,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory impor
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import converge, jobs, prepare, rollout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import converge, election, jobs, prepare, rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.converge import StackConverger
 from ansible_collections.aiia.bulkhead.plugins.module_utils.swarm.api import SwarmError
 from unit.stacks import PREFIX, STACK
@@ -154,7 +154,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rollout, "_PAUSE", 0.0)
     monkeypatch.setattr(rollout, "_STEADY", 0.0)
     monkeypatch.setattr(prepare, "_PAUSE", 0.0)
-    monkeypatch.setattr(converge, "_PAUSE", 0.0)
+    monkeypatch.setattr(election, "_PAUSE", 0.0)
     yield
 
 
@@ -279,9 +279,11 @@ def test_a_swarm_that_says_nothing_is_not_empty(monkeypatch: pytest.MonkeyPatch)
     swarm = FakeSwarm()
     release(swarm, wanted("d1", {"web": "1"}))
     swarm.quorum = False
-    with pytest.raises(SwarmError, match="the swarm cannot decide: the swarm does not have a leader"):
+    with pytest.raises(
+        SwarmError, match="the swarm cannot be asked: it cannot decide: the swarm does not have a leader"
+    ):
         converger(swarm, wanted("d2", {"web": "2"}))
-    with pytest.raises(SwarmError, match="the swarm cannot decide"):
+    with pytest.raises(SwarmError, match="the swarm cannot be asked"):
         job(swarm, "destroy", {"project": "app_prod", "wait_timeout": 5}, monkeypatch)
     assert swarm.stack == {"web": "1"}
 
@@ -310,7 +312,7 @@ def test_a_release_that_cannot_be_kept_is_undone(monkeypatch: pytest.MonkeyPatch
     swarm = FakeSwarm()
     release(swarm, wanted("d1", {"web": "1"}))
     failing(swarm, monkeypatch, "make_config", 9)
-    monkeypatch.setattr(converge, "_ELECTION", 0.0)
+    monkeypatch.setattr(converge, "ELECTION", 0.0)
     with pytest.raises(SwarmError) as caught:
         release(swarm, wanted("d2", {"web": "2"}))
     assert swarm.stack == {"web": "1"} and caught.value.put_back.endswith("serves as before")

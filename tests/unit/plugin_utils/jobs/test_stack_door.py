@@ -17,6 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.stack_door impo
 from unit.plugin_utils.jobs.test_stack import FakeStep
 
 ROUTE = relay_route("app_prod", ["a.example.com"], 100, 10)
+LABEL = "io.bulkhead.door.app_prod"
 CHANGES = DoorChanges(("h1", "h2"), ("h3",), {"n1": True, "n2": True, "n3": False})
 
 
@@ -69,8 +70,8 @@ def test_what_is_foreseen() -> None:
     fleet = Fleet()
     verbs = [(step["verb"], step["target"]) for step in fleet.doors().foreseen()]
     assert verbs == [
-        ("label", "node1"), ("label", "node2"), ("publish", "a.example.com"), ("publish", "a.example.com"),
-        ("withdraw", "app_prod"), ("unlabel", "node3"),
+        ("label", LABEL), ("label", LABEL), ("publish", "a.example.com"), ("publish", "a.example.com"),
+        ("withdraw", "app_prod"), ("unlabel", LABEL),
     ]  # fmt: skip
     fleet.step._task.check_mode = True
     assert len(fleet.doors().around(fleet.update)["steps"]) == 7

@@ -82,13 +82,18 @@ def test_a_service_of_ones_own_behind_the_doors(tmp_path: Path) -> None:
     assert "tasks.app_prod_web:8082" in release.file("docker/relay/haproxy.cfg").content
 
 
-def test_several_tasks_of_nginx(tmp_path: Path) -> None:
-    """The relay finds them all; one machine's front door sends requests to one container."""
-    declaration, release = attempted(
-        tmp_path,
-        bulkhead_services={"nginx": {"volumes": ["./docker/nginx:/etc/nginx/conf.d:ro"], "deploy": {"replicas": 2}}},
-    )
+@pytest.mark.parametrize(
+    ("deploy", "mode"), [({}, "global"), ({"replicas": 2}, "replicated"), ({"mode": "replicated"}, "replicated")]
+)
+def test_where_nginx_runs(tmp_path: Path, deploy: dict[str, Any], mode: str) -> None:
+    """On every node, unless it is on that of its volume, or said otherwise."""
+    volumes = ["./docker/nginx:/etc/nginx/conf.d:ro", "./.bulkhead/private/nginx:/etc/nginx/tls:ro"]
+    spread = {"nginx": {"volumes": volumes, "deploy": deploy}}
+    declaration, release = attempted(tmp_path, bulkhead_services=spread)
     assert messages(declaration, release) == []
+    assert definition(release, "nginx")["deploy"].get("mode", "replicated") == mode
+    _declaration, pinned = attempted(tmp_path / "pinned")
+    assert "mode" not in definition(pinned, "nginx")["deploy"]
 
 
 @pytest.mark.parametrize(
