@@ -278,8 +278,8 @@ class SwarmService:
             yield f"start-first cannot work: {why}", "leave order out"
 
     def _placed(self, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
-        """On which nodes the service runs: that of its data; on each where visitors come to it, through the nodes' front
-        doors or at a port of the node, as they do not follow a task that moves; else on any."""
+        """On which nodes the service runs: that of its data; on each where visitors come to it, through front doors or
+        at a port of the node, as they do not follow a task that moves; else on any."""
         placement = dict(deploy.get("placement") or {})
         if self.pinned:
             pin = f"node.labels.{DATA}{self._declaration.prefix} == true"

@@ -17,7 +17,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules impo
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Release, Renderer
 from unit.fleets import declared, read, write
 
-BEHIND = {
+BEHIND: dict[str, Any] = {
     "bulkhead_engine": "swarm",
     "bulkhead_swarm": "main",
     "bulkhead_registry": "registry.example.com/shop",
