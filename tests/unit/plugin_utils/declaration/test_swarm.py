@@ -85,7 +85,6 @@ def test_a_host_with_a_value_of_its_own(tmp_path: Path) -> None:
         ({"bulkhead_registry": "https://registry.example.com"}, "bulkhead_registry"),
         ({"bulkhead_edge": True, "bulkhead_edge_nodes": ["n9"]}, "bulkhead_edge_nodes"),
         ({"bulkhead_edge_nodes": ["production-host"]}, "bulkhead_edge_nodes"),
-        ({"bulkhead_acme": True}, "bulkhead_acme"),
         ({"bulkhead_bind_address": "10.0.0.1"}, "bulkhead_bind_address"),
         ({"bulkhead_backup_schedule": "daily"}, "bulkhead_backup_schedule"),
         ({"bulkhead_engine": "kubernetes", "bulkhead_swarm": None, "bulkhead_registry": None}, "bulkhead_engine"),
