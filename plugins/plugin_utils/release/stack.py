@@ -55,7 +55,7 @@ class StackService(DeclaredService):
     backup: tuple[Mapping[str, Any], ...] = ()
     manage: tuple[str, ...] = ()
     host: str = ""
-    #: Whether it has the sockets to which the machine's front door sends requests.
+    #: Whether it has the sockets to which the machine's front door sends requests, or of a stack the ports for relays.
     edge: bool = False
 
 
