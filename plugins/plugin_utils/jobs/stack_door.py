@@ -22,12 +22,24 @@ from ..isolation.live.stack_doors import DoorChanges, door_changes, door_label
 
 @dataclass(frozen=True)
 class StackDoors:
-    """The front doors of one stack's nodes. Where nothing has to change, no node is asked."""
+    """The front doors of one stack's nodes. Where nothing has to change, no node is asked. ``states`` are the nodes as
+    the manager has them."""
 
     step: EnvironmentStep
     route: Route | None
     changes: DoorChanges
-    hostnames: Mapping[str, str]
+    states: Sequence[Mapping[str, Any]]
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes with the labels that they are to have: relays will run there."""
+        label, changes = door_label(self.step.declaration.prefix), self.changes.labels
+        return [
+            {**state, "labels": {**state["labels"], label: str(changes[state["id"]]).lower()}}
+            if state["id"] in changes
+            else {**state}
+            for state in self.states
+        ]
 
     def foreseen(self) -> list[dict[str, Any]]:
         """What :meth:`around` will do beside the update."""
@@ -86,9 +98,10 @@ class StackDoors:
 
     def _labels(self, wanted: bool) -> Iterator[Step]:
         verb, label = "label" if wanted else "unlabel", door_label(self.step.declaration.prefix)
+        hostnames = {state["id"]: str(state["hostname"]) for state in self.states}
         for identity, has in self.changes.labels.items():
             if has is wanted:
-                yield Step(verb, label, "label", detail=self.hostnames[identity])
+                yield Step(verb, label, "label", detail=hostnames[identity])
 
     def _label(self, wanted: bool) -> list[dict[str, Any]]:
         nodes = {identity: has for identity, has in self.changes.labels.items() if has is wanted}
@@ -132,5 +145,4 @@ def stack_doors(step: EnvironmentStep, gone: bool = False) -> StackDoors:
     environment, seen = step.live.environment, step.session.observation
     route = None if gone else stack_route(environment)
     changes = door_changes(environment.prefix, in_place(route), seen, step.declaration.values["bulkhead_edge_nodes"])
-    names = {str(node["id"]): str(node["hostname"]) for node in seen["stack"]["nodes"]}
-    return StackDoors(step, route, changes, names)
+    return StackDoors(step, route, changes, seen["stack"]["nodes"])

@@ -15,6 +15,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import R
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.stack_doors import DoorChanges
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.stack_door import StackDoors
 from unit.plugin_utils.jobs.test_stack import FakeStep
+from unit.stacks import seen_node
 
 ROUTE = relay_route("app_prod", ["a.example.com"], 100, 10)
 LABEL = "io.bulkhead.door.app_prod"
@@ -39,7 +40,9 @@ class Fleet:
         return {"steps": [{"verb": job, "target": host}]}
 
     def doors(self, changes: DoorChanges = CHANGES, route: Route | None = ROUTE) -> StackDoors:
-        return StackDoors(cast(Any, self.step), route, changes, {"n1": "node1", "n2": "node2", "n3": "node3"})
+        return StackDoors(
+            cast(Any, self.step), route, changes, [seen_node(f"n{one}", hostname=f"node{one}") for one in "123"]
+        )
 
     def update(self) -> dict[str, Any]:
         self.asked.append(("h1", "apply"))
@@ -76,6 +79,12 @@ def test_what_is_foreseen() -> None:
     fleet.step._task.check_mode = True
     assert len(fleet.doors().around(fleet.update)["steps"]) == 7
     assert fleet.asked == [("h1", "apply")]
+
+
+def test_where_relays_will_run() -> None:
+    """Their images are fetched there before."""
+    labels = {node["id"]: node["labels"].get(LABEL, "") for node in Fleet().doors().nodes}
+    assert labels == {"n1": "true", "n2": "true", "n3": "false"}
 
 
 @pytest.mark.parametrize("refused", ["two doors take connections", AnsibleError("no route to host\nmore")])
