@@ -40,7 +40,7 @@ def give_doors(place: Place, registry: ContainerRegistry) -> None:
     assert isinstance(site, StackSite)
     servers = [*site.servers]
     with ThreadPoolExecutor(len(servers)) as pool:
-        pool.map(lambda server: server.load(HAPROXY), servers)
+        list(pool.map(lambda server: server.load(HAPROXY), servers))
     registry.push(HAPROXY, "shop/haproxy:1")
     for server in servers:
         script = f"umask 077 && mkdir -p {_FILE.rpartition('/')[0]} && cat >{_FILE}"
