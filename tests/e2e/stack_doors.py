@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from container_registry import ContainerRegistry
 from support import Place
 from swarm_servers import SwarmServer
@@ -16,7 +17,6 @@ from swarm_stack import DEPLOY, HAPROXY, StackSite, play
 
 #: The other environment, whose route no deployment of the stack may touch.
 OTHER, OTHER_DOMAIN = "other_prod", "other.example.com"
-_FILE = f"/var/lib/bulkhead/edge/routes/{OTHER}.json"
 _ROUTE = {
     "prefix": OTHER,
     "domains": [OTHER_DOMAIN],
@@ -26,9 +26,9 @@ _ROUTE = {
     "rate": 10,
 }
 _SHOW = """
-import socket
+import socket, sys
 admin = socket.socket(socket.AF_UNIX)
-admin.connect("/var/lib/bulkhead/edge/run/admin.sock")
+admin.connect(sys.argv[1])
 admin.sendall(b"show map /config/domains.map\\n")
 print(admin.makefile().read())
 """
@@ -43,7 +43,7 @@ def give_doors(place: Place, registry: ContainerRegistry) -> None:
         list(pool.map(lambda server: server.load(HAPROXY), servers))
     registry.push(HAPROXY, "shop/haproxy:1")
     for server in servers:
-        script = f"umask 077 && mkdir -p {_FILE.rpartition('/')[0]} && cat >{_FILE}"
+        script = f"umask 077 && mkdir -p {places.routes(state_of(place))} && cat >{_file(place)}"
         assert server.run("sh", "-c", script, given=json.dumps(_ROUTE)).returncode == 0
     place.variables["bulkhead_edge_image"] = HAPROXY
     play(place, "edge").succeeded()
@@ -58,7 +58,17 @@ def behind_doors(place: Place, registry: ContainerRegistry) -> None:
     place.variables["bulkhead_services"]["relay"] = relay
 
 
-def other_route(server: SwarmServer) -> tuple[str, list[str]]:
+def state_of(place: Place) -> str:
+    """Where the servers keep what is Bulkhead's."""
+    return str(place.site.directory / "machine-state")
+
+
+def other_route(place: Place, server: SwarmServer) -> tuple[str, list[str]]:
     """The other environment's route, on disk and in the running door."""
-    shown = server.run("python3", "-c", _SHOW).stdout
-    return server.run("cat", _FILE).stdout, [line.split(" ", 1)[1] for line in shown.splitlines() if OTHER in line]
+    shown = server.run("python3", "-c", _SHOW, places.admin_socket(state_of(place))).stdout
+    disk = server.run("cat", _file(place)).stdout
+    return disk, [line.split(" ", 1)[1] for line in shown.splitlines() if OTHER in line]
+
+
+def _file(place: Place) -> str:
+    return f"{places.routes(state_of(place))}/{OTHER}.json"

