@@ -27,7 +27,7 @@ from stack_doors import behind_doors, give_doors, other_route, state_of
 from steady_client import ask
 from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
-from swarm_stack import DOMAIN, HTTPS, SHELL, play, stack_place, steady_requests
+from swarm_stack import DOMAIN, HTTPS, NEAR, SHELL, alone, compose_place, play, stack_place, steady_requests
 
 PLAYBOOK = ROOT / "playbooks/swarm.yml"
 #: A Python whose clock is ten minutes ahead.
@@ -219,11 +219,43 @@ def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
     assert requests.failed == [] and requests.served > 50
     assert set(running(group, stack, "nginx")) >= {task for task, node in nginx.items() if node != "node3"}
     assert play(stack, "releases").succeeded().output.count("\n* ") == 1
-    assert "serving" in play(stack, "logs", "-e", "bulkhead_service=django").succeeded().output
+    logs = play(stack, "logs", "-e", "bulkhead_service=django", "-e", "bulkhead_follow=2").succeeded().output
+    assert "serving" in logs and f"== {stack.prefix}_django_prod.1@node" in logs
     assert "2 of 2 tasks" in play(stack, "services").succeeded().output
     said = play(stack, "shell", "-e", "bulkhead_service=django", "-e", "bulkhead_command='/bin/busybox echo $SAY'")
     assert "$SAY" in said.succeeded().output
-    play(stack, "verify").succeeded()
+    assert "; isolated" in play(stack, "verify").succeeded().output
+
+
+@pytest.mark.full  # a minute
+def test_an_environment_of_compose_beside_it(group: Group, stack: Place) -> None:
+    """Each is deployed while the other runs, and leaves it alone. Ports that both want are refused before."""
+    server = group.servers.named("node2")
+    near = compose_place(stack, server)
+    tasks = running(group, stack, "django_prod") | running(group, stack, "nginx")
+    done = near.deploy().succeeded()
+    assert stack.prefix in done.result("verify")["receipt"]["bystanders"]
+    assert running(group, stack, "django_prod") | running(group, stack, "nginx") == tasks
+    container = server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web")
+
+    stack.variables["bulkhead_env"]["SAY"] = "beside"
+    receipt = stack.deploy().succeeded().result("verify")["receipt"]
+    assert near.prefix in receipt["bystanders"] and receipt["bystander_changes"] == []
+    assert receipt["probed"]["containers"] > 5 and receipt["probed"]["addresses"] and receipt["probed"]["names"]
+    assert server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web") == container
+
+    web = near.variables["bulkhead_services"]["web"]
+    web["ports"] = [f"{NEAR}:8000"]
+    near.deploy().succeeded()
+    said = play(stack, "verify")
+    assert "foreign-port-connects" in said.error and f":{NEAR} of {near.prefix}" in said.output
+    web["ports"] = [f"{HTTPS}:8000"]
+    before = server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web")
+    refused = near.deploy()
+    assert f"port {HTTPS}" in refused.error + refused.output and refused.changed == 0
+    assert server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web") == before
+    play(near, "destroy", "-e", f"bulkhead_confirm={near.prefix}").succeeded()
+    alone(stack)
 
 
 @pytest.mark.full  # four minutes
@@ -326,6 +358,8 @@ def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
         assert len(other_route(stack, server)[1]) == 1
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
+    mine = ("image", "ls", "--quiet", "--filter", f"label=io.bulkhead.prefix={stack.prefix}")
+    assert [server.docker(*mine) for server in group.servers] == ["", "", ""]
     assert group.tasks("node1") == bystanders
 
 

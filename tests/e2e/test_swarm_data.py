@@ -183,7 +183,7 @@ def _move(servers: SwarmServers, registry: ContainerRegistry, directory: Path) -
     ports = {"bind_address": "127.0.0.1", "http_port": free_port(), "https_port": free_port()}
     old = environment(one, registry.loopback, here, {}, **ports)
     many = StackSite(directory / "many", servers.name, host_variables={"ansible_timeout": 5})
-    many.servers = servers
+    many.servers, many.beside = servers, {}
     swarm = {"engine": "swarm", "swarm": "tests", "registry": f"{registry.address}/shop"}
     open_networks = {"networks": {"default": {"driver_opts": {"encrypted": "false"}}}}
     new = environment(

@@ -54,6 +54,10 @@ _UPLOADS = re.compile(r"A (/(?:[^/]+/)*(?:media|uploads?|attachments|user[-_]?fi
 MACHINE = "machine"
 
 
+#: The network by which the tasks of a swarm reach everything beside their overlays.
+_GATEWAY = "docker_gwbridge"
+
+
 def targets(
     connect: list[dict[str, Any]], containers: list[dict[str, Any]], networks: list[dict[str, Any]]
 ) -> list[list[Any]]:
@@ -61,6 +65,9 @@ def targets(
     are known only now, because a first deployment creates the networks."""
     attached = {name: network for container in containers for name, network in container["networks"].items()}
     gateways = [gateway for network in networks if network["name"] in attached for gateway in network["gateways"]]
+    if any(network.get("driver") == "overlay" for network in networks if network["name"] in attached):
+        # What leaves an overlay goes through a bridge that each node has for it, which no container lists.
+        gateways += [gateway for network in networks if network["name"] == _GATEWAY for gateway in network["gateways"]]
     # Networks do not list gateways that the engine chose itself, and containers on internal networks have none.
     gateways += [gateway for network in attached.values() for gateway in network.get("gateways", ())]
     gateways = list(dict.fromkeys(gateways))

@@ -42,8 +42,11 @@ class StackConverger:
         self.current = self.releases.manifest(self.releases.current)
         self.seen = look_or_fail(api)
         self.plan: StackPlan = plan(wanted, self.seen, self.current)
-        self.rollout = StackRollout(engine, api, str(wanted["project"]), login)
+        self.data_node = data_node(wanted, self.seen)
+        self.rollout = StackRollout(engine, api, str(wanted["project"]), login, self.data_node)
         self.begun: list[Step] = []
+        #: Whether there are images that no kept release runs any more.
+        self.forgets_images = False
         self._made = time.gmtime()
 
     @property
@@ -86,7 +89,9 @@ class StackConverger:
             if error is caught:
                 raise
             raise error from caught
+        ran = self.releases.images()
         self.remove_unneeded()
+        self.forgets_images = not ran <= self.releases.images()
         return release
 
     def _begin(self, steps: Any) -> None:
@@ -145,7 +150,7 @@ class StackConverger:
     def _kept(self, prepared: Mapping[str, str], returning: str) -> str:
         self.releases.read()  # an earlier try may have been heard, and its answer lost
         specs = {key: service["spec"] for key, service in self.rollout.services().items()}
-        node = {DATA_NODE: data_node(self.wanted, self.seen)}
+        node = {DATA_NODE: self.data_node}
         again = returning or (self.releases.current if self.current.get("digest") == self.wanted["digest"] else "")
         if self._name in self.releases.names():
             again = self._name

@@ -108,7 +108,11 @@ class MachineCalls:
 
     def probe(self, project: str, session: Session | None, probes: Probes) -> dict[str, Any]:
         """Run the probes from inside the environment's containers. Returns the answers and a new observation."""
-        arguments = {
+        return self._checked(self._module("verify", self._asked(project, session, probes)))
+
+    def _asked(self, project: str, session: Session | None, probes: Probes) -> dict[str, Any]:
+        """What the module ``verify`` is given on every machine of an environment."""
+        return {
             **self._look(),
             "prefix": self._surroundings.environment.prefix,
             "token": session.token if session else "",
@@ -119,7 +123,6 @@ class MachineCalls:
             "questions": probes.questions,
             "timeout": self._values["bulkhead_probe_timeout"],
         }
-        return self._checked(self._module("verify", arguments))
 
     def _record(
         self, session: Session, receipt: Mapping[str, Any], entry: Mapping[str, Any], gone: bool

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
+from ..isolation.live.probes import Probes
 from ..isolation.live.receipt import BystanderComparison
 from ..isolation.live.stack import compare_swarms
 from .machine_calls import MachineCalls
@@ -60,6 +61,27 @@ class StackCalls(MachineCalls):
         except AnsibleError:
             return None
 
+    def probe_nodes(
+        self, project: str, session: Session | None, probes: Mapping[str, Probes]
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Run the probes on the nodes that have some, and only observe all others: one call for each.
+
+        Returns a new observation of the swarm, and the answers by their hosts. A node that fails gives no answer.
+        """
+        answers: dict[str, dict[str, Any]] = {}
+
+        def ask(host: str) -> dict[str, Any]:
+            if host not in probes:
+                return self.nodes.call(host, "machine_info", self._look())
+            answer = self.nodes.call(host, "verify", {**self._asked(project, session, probes[host]), "swarm": True})
+            if answer.get("failed"):
+                raise AnsibleActionFail(str(answer.get("msg") or "the module ended without an answer"))
+            answers[host] = answer
+            return answer
+
+        found = self._checked(ask(self.nodes.manager))["observation"]
+        return self._whole(found, ask), answers
+
     def keep(
         self,
         session: Session,
@@ -82,12 +104,6 @@ class StackCalls(MachineCalls):
     ) -> BystanderComparison:
         """Compare two observations of the swarm."""
         return compare_swarms(before, after, target, fleet)
-
-    def answers_at(self, host: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """How requests are answered that are made on a node."""
-        arguments = {**self._look(), "requests": list(requests), "timeout": self._values["bulkhead_probe_timeout"]}
-        found: list[dict[str, Any]] = self._checked(self.nodes.call(host, "verify", arguments))["answers"]
-        return found
 
     def _whole(self, found: dict[str, Any], ask: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
         """The manager's observation with those of the other nodes, and with what the manager says of the swarm.

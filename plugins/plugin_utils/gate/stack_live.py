@@ -11,9 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from ..declaration.model import Declaration
-from ..isolation.live.probes import door_requests, judge_answers
 from ..isolation.live.stack import stack_findings, unwell
-from ..isolation.live.stack_doors import at_door, door_findings, doors_wanted, lost_routes
+from ..isolation.live.stack_doors import door_findings, lost_routes
 from ..isolation.model import Finding
 from .live import LiveGate
 from .plan import Gate
@@ -21,6 +20,7 @@ from .session import Session, begun
 from .stack_calls import StackCalls
 from .stack_nodes import StackNodes
 from .stack_route import in_place, stack_route
+from .stack_verification import StackVerification, counts
 
 
 class StackGate(LiveGate):
@@ -46,29 +46,31 @@ class StackGate(LiveGate):
         return []
 
     def verify(self) -> tuple[dict[str, Any], list[Finding]]:
-        """Look at the swarm and its nodes once more, and judge them."""
-        session = begun(self.declaration.prefix)
-        after = self.machine.observe()
-        findings = [*self.standing(after), *unwell(self.environment, after), *self._doors(after)]
-        answer = {"observation": after, "drift": [], "probed": {}}
+        """Probe the stack from its tasks, look at the swarm and its nodes once more, and judge all of it."""
+        session, environment = begun(self.declaration.prefix), self.environment
+        before = session.observation if session else self.machine.observe()
+        look = self.nodes.look() if session else before["stack"]
+        verification = StackVerification(environment, self.around, session, before, look, self._machines)
+        probes = verification.probes(self.gate.render(self.declaration))
+        after, answers = self.machine.probe_nodes(environment.compose[0].name, session, probes)
+        findings = [
+            *verification.findings(probes, answers, after),
+            *self.standing(after),
+            *unwell(environment, after),
+            *lost_routes(environment, in_place(stack_route(environment)), after, self.values["bulkhead_edge_nodes"]),
+        ]
+        answer = {"observation": after, "drift": [], "probed": counts(probes, answers)}
         return answer, self._accepted(findings, complete=session is None)
 
     def standing(self, observation: Mapping[str, Any]) -> list[Finding]:
         """What stands in the way on the swarm, whichever release was in force before."""
-        machines = {host: node.machine for host, node in self.declaration.nodes.items()}
         moves = self.declaration.permissions.get("bulkhead_confirm") == self.declaration.prefix
         return [
-            *stack_findings(self.environment, self.around.read, observation, machines, moves),
+            *stack_findings(self.environment, self.around.read, observation, self._machines, moves),
             *door_findings(self.environment, observation, self.values["bulkhead_edge_nodes"]),
         ]
 
-    def _doors(self, observation: Mapping[str, Any]) -> list[Finding]:
-        """How the front doors of the nodes lead to the stack, each asked in one call."""
-        environment, named = self.environment, self.values["bulkhead_edge_nodes"]
-        requests = door_requests(environment)
-        findings = [*lost_routes(environment, in_place(stack_route(environment)), observation, named)]
-        for host in doors_wanted(observation, named) if requests else ():
-            answers = self.machine.answers_at(host, requests)
-            judged = judge_answers(environment, self.around.neighbours, answers)
-            findings += [at_door(host, finding) for finding in judged]
-        return findings
+    @property
+    def _machines(self) -> dict[str, str]:
+        """The names of the nodes' machines by their hosts."""
+        return {host: node.machine for host, node in self.declaration.nodes.items()}

@@ -302,7 +302,7 @@ AFTERWARDS: Mapping[str, Refusal] = {
     "own-domain-unanswered": Refusal(
         "A domain of the environment does not answer.", "Read the log of its nginx."),
     "probe-failed": Refusal(
-        "A container could not be probed, or not wholly, so its isolation is not proved.",
+        "A container or a node of a swarm could not be probed, or not wholly, so its isolation is not proved.",
         "Run verify again; python3 is needed on the machine."),
     "redirect-leaves-ports": Refusal(
         "The environment sends visitors to a port that another environment has.", "Name its own port in redirects."),

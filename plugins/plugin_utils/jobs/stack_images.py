@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ...module_utils.core.steps import Step
 from ...module_utils.docker.reference import parse
+from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation.live.placement import may_run
 from ..isolation.live.stack import nodes_of
@@ -91,6 +92,24 @@ def fetch_images(step: EnvironmentStep, release: Release) -> Iterator[dict[str, 
             f"{listing(faults)} cannot fetch the images of {step.declaration.prefix}, so no task of it could "
             "run there. Nothing was updated" + "".join(f"\n  {host}: {why}" for host, why in faults.items())
         )
+
+
+def forget_images(step: EnvironmentStep, kept: Sequence[str]) -> None:
+    """Have each node remove the images of the environment's own repository that no ``kept`` release runs.
+
+    Where that fails, a note says so: nothing of the deployment depends on it.
+    """
+    values, nodes = step.declaration.values, step.all_nodes
+    if values["bulkhead_image"]:  # that repository is not this environment's alone
+        return
+    given = json.dumps({"repository": image_repository(values), "kept_images": list(kept)})
+    for host in nodes_of(step.session.observation):
+        try:
+            answer = nodes.call(host, "stack", {**step.common(), "job": "forget_images", "given": given})
+        except AnsibleError as error:
+            answer = {"failed": True, "msg": str(error.message).partition("\n")[0]}
+        said = [str(answer.get("msg"))] if answer.get("failed") else answer["notes"]
+        step.session.notes += [Note(f"{host} keeps an image that no release needs: {why}") for why in said]
 
 
 def _in_force(step: EnvironmentStep) -> dict[str, Any]:

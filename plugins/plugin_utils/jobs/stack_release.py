@@ -19,6 +19,7 @@ from ..release.swarm_release import data_label, pinned, shipped
 from .backup import backup_arguments
 from .stack_data import on_data_node
 from .stack_door import stack_doors
+from .stack_images import forget_images
 from .stack_module import call_stack, of_the_run
 
 
@@ -40,7 +41,7 @@ def deploy(step: EnvironmentStep, release: Release, commit: str) -> dict[str, An
     backups = _back_up(step, release) if foreseen["prepares"] and foreseen["has_served"] else []
     if step._task.check_mode:
         return {**foreseen, "changed": True, "steps": [*backups, *foreseen["steps"], *doors.foreseen()]}
-    answer = doors.around(lambda: call_stack(step, "apply", given))
+    answer = doors.around(lambda: _forgetting(step, call_stack(step, "apply", given)))
     return {**answer, "steps": [*backups, *(answer.get("steps") or ())]}
 
 
@@ -64,4 +65,11 @@ def _back_up(step: EnvironmentStep, release: Release) -> list[dict[str, Any]]:
 def return_to(step: EnvironmentStep, target: Mapping[str, Any]) -> dict[str, Any]:
     """Bring a kept release into force again."""
     given = {**of_the_run(step), "release": str(target["release"])}
-    return stack_doors(step).around(lambda: call_stack(step, "rollback", given))
+    return stack_doors(step).around(lambda: _forgetting(step, call_stack(step, "rollback", given)))
+
+
+def _forgetting(step: EnvironmentStep, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a release that is in force, once the nodes have removed the images that none needs any more."""
+    if "kept_images" in answer:
+        forget_images(step, answer.pop("kept_images"))
+    return answer

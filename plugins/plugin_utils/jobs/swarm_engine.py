@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 
 from ..release.render import Release
 from ..release.stack import StackService
@@ -19,7 +20,7 @@ from .image import build_image
 from .service_arguments import service_arguments
 from .stack_data import forget_prepared, on_data_node
 from .stack_door import stack_doors
-from .stack_images import pin_images
+from .stack_images import forget_images, pin_images
 from .stack_module import call_stack, of_the_run
 from .stack_release import deploy, return_to
 from .stack_services import engine_names, task_of, task_rows
@@ -65,15 +66,14 @@ class SwarmEngine(EnvironmentEngine):
     def logs(self, release: Release, services: Sequence[StackService], **bounds: Any) -> dict[str, Any]:
         """The logs of their tasks, from all nodes."""
         values, prefix = self.step.declaration.values, self.step.declaration.prefix
-        if values["bulkhead_follow"]:
-            raise AnsibleActionFail(
-                f"{prefix} is a stack of a swarm, whose logs are not followed: leave bulkhead_follow out"
-            )
         arguments = {"prefix": prefix, "docker_host": values["bulkhead_docker_host"]}
         arguments.update(lines=values["bulkhead_lines"], since=values["bulkhead_since"])
-        arguments.update(logs=[*engine_names(self.step, services)], **bounds)
+        secret = [setting.key for setting in release.settings if setting.secret]
+        arguments.update(logs=[*engine_names(self.step, services)], secret_names=secret, **bounds)
         answer = self.step.call("stack_info", arguments)
         answer.pop("look", None)
+        for missing in dict.fromkeys(log["missing"] for log in answer.get("logs", ()) if log["missing"]):
+            Display().warning(f"{prefix}: some lines of the logs are missing: {missing}")
         return {"changed": False, **answer}
 
     def restart(self, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
@@ -112,7 +112,11 @@ class SwarmEngine(EnvironmentEngine):
         return {**found, "changed": bool(goes), "goes": goes, "stays": ["the volumes of its nodes, and backups"]}
 
     def destroy(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        """Remove it, each by its id, once no front door leads there."""
+        """Remove it, each by its id, once no front door leads there, and then the images that were built for it from
+        the nodes."""
         for _step in stack_doors(self.step, gone=True).lead():
             pass
-        return call_stack(self.step, "destroy", of_the_run(self.step))
+        answer = call_stack(self.step, "destroy", of_the_run(self.step))
+        if not answer.get("failed"):
+            forget_images(self.step, [])
+        return answer

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...module_utils.docker.labels import DATA, INPUT, RELEASE
+from ...module_utils.docker.labels import DATA, DATA_NODE_ID, INPUT, RELEASE
 from ..declaration.model import Declaration
 from ..isolation.declared import sockets_directory
 from ..isolation.facts.service_kinds import runs_once
@@ -283,7 +283,8 @@ class SwarmService:
         placement = dict(deploy.get("placement") or {})
         if self.pinned:
             pin = f"node.labels.{DATA}{self._declaration.prefix} == true"
-            placement["constraints"] = list(dict.fromkeys([*(placement.get("constraints") or ()), pin]))
+            held = f"node.id == {DATA_NODE_ID}"
+            placement["constraints"] = list(dict.fromkeys([*(placement.get("constraints") or ()), pin, held]))
             return {"placement": placement}
         if self._described.edge:
             # One on each node: a node that is drained or lost takes none away that others need.

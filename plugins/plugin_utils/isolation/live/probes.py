@@ -172,11 +172,6 @@ def own_requests(environment: Environment) -> list[dict[str, Any]]:
     return [*requests, *([{**page, "kind": "asset", "path": _STATIC}] if page else [])]
 
 
-def door_requests(environment: Environment) -> list[dict[str, Any]]:
-    """Requests for the environment's own domains, and for one that nobody has, at a front door."""
-    return [request for request in _requests(environment, ()) if request["address"] == FRONT_DOOR]
-
-
 def judge_probes(
     environment: Environment,
     others: Iterable[Environment],
@@ -186,12 +181,19 @@ def judge_probes(
 ) -> list[Finding]:
     """Judge what the module ``verify`` returned (``result``). ``services`` are those of the release in force, as
     returned by :func:`registered.services_of`."""
+    judged = judge_answers(environment, others, probes, result)
+    return [*judged, *_health(environment, result["observation"], services)]
+
+
+def judge_answers(
+    environment: Environment, others: Iterable[Environment], probes: Probes, result: Mapping[str, Any]
+) -> list[Finding]:
+    """Judge what was answered, apart from whether all services are there."""
     bystanders = [other for other in others if other.prefix != environment.prefix]
     return [
         *_inside(environment, probes, result["inside"]),
-        *judge_answers(environment, bystanders, result["answers"]),
+        *_answers(environment, bystanders, result["answers"]),
         *_replies(environment, bystanders, result["replies"]),
-        *_health(environment, result["observation"], services),
         *server_findings(environment, result["replies"], result["observation"]),
     ]
 
@@ -264,10 +266,9 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
             )
 
 
-def judge_answers(
+def _answers(
     environment: Environment, others: Sequence[Environment], answers: Iterable[Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    """Judge how requests were answered."""
     header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
     for answer in answers:
         url, status = f"{'https' if answer['tls'] else 'http'}://{answer['host_header']}", answer["status"]

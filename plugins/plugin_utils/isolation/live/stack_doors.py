@@ -10,7 +10,7 @@ Whether a door leads to a stack is decided by its machine alone: nobody asks for
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ....module_utils.docker.labels import DOOR
@@ -42,6 +42,11 @@ class DoorChanges:
 def door_label(prefix: str) -> str:
     """The label of the nodes whose front doors lead to a stack."""
     return f"{DOOR}{prefix}"
+
+
+def leads(prefix: str, node: Mapping[str, Any]) -> bool:
+    """Whether the front door of a node, as the manager has it, is to lead to a stack now."""
+    return bool(node["availability"] == "active" and node["labels"].get(door_label(prefix)) == "true")
 
 
 def doors_wanted(observation: Observation, named: Sequence[str]) -> list[str]:
@@ -129,16 +134,6 @@ def lost_routes(
             f"The route of {environment.prefix} at the front door of {host} {how}: who comes there does not reach it.",
             f"Deploy {environment.prefix}: that puts the route back.",
         )  # fmt: skip
-
-
-def at_door(host: str, finding: Finding) -> Finding:
-    """A finding on how a front door answered, which says whose that is."""
-    return replace(
-        finding,
-        resource=f"{finding.resource} at {host}",
-        message=f"At the front door of {host}: {finding.message}",
-        machine=host,
-    )
 
 
 def _node(seen: Observation) -> str:

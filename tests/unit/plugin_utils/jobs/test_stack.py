@@ -50,7 +50,7 @@ VALUES = {
 def release(**services: dict[str, Any]) -> Any:
     """A release whose one secret is known."""
     compose = {"name": "app_prod", "services": services}
-    return SimpleNamespace(stack=SimpleNamespace(compose=compose, services=()), brought=())
+    return SimpleNamespace(stack=SimpleNamespace(compose=compose, services=()), brought=(), settings=())
 
 
 class FakeStep:
@@ -64,7 +64,9 @@ class FakeStep:
         ids = {"h1": "n1", "h2": "n2", "h3": "n3"}
         nodes = {host: {"engine": {"node": node}} for host, node in ids.items() if host != "h1"}
         observation = {"host": "h1", "engine": {"node": "n1"}, "nodes": nodes, "stack": seen_swarm(nodes=self.swarm())}
-        self.session: Any = SimpleNamespace(observation=observation, steps=[], pins={}, versions={}, commit="")
+        self.session: Any = SimpleNamespace(
+            observation=observation, steps=[], notes=[], pins={}, versions={}, commit=""
+        )
         self.nodes = SimpleNamespace(
             manager="h1",
             call=self.asked,
@@ -171,6 +173,26 @@ def test_a_node_fetches_what_may_run_there() -> None:
     assert [(host, given["pinned"]) for host, _job, given in step.calls] == [
         ("h2", ["fast", "web"]),
         ("h3", ["db", "web"]),
+    ]
+
+
+def test_nodes_forget_images() -> None:
+    """Each is asked once. One that cannot leaves a note, and no image of a repository that others share is removed."""
+    said: dict[str, dict[str, Any]] = {
+        "h1": {"notes": []},
+        "h2": {"notes": ["it is in use"]},
+        "h3": {"failed": True, "msg": "no room"},
+    }
+    step = FakeStep(lambda host, _job, _given: dict(said[host]))
+    stack_images.forget_images(cast(Any, step), ["web@1"])
+    assert step.calls == [] and step.session.notes == []
+    step.declaration.values = {**VALUES, "bulkhead_image": ""}
+    stack_images.forget_images(cast(Any, step), ["web@1"])
+    assert [(host, job) for host, job, _given in step.calls] == [(host, "forget_images") for host in said]
+    assert step.calls[0][2]["repository"] == "registry.example.com/shop/app_prod_app"
+    assert [note.text for note in step.session.notes] == [
+        "h2 keeps an image that no release needs: it is in use",
+        "h3 keeps an image that no release needs: no room",
     ]
 
 
