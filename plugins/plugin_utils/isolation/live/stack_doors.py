@@ -49,8 +49,9 @@ def leads(prefix: str, node: Mapping[str, Any]) -> bool:
     return bool(node["availability"] == "active" and node["labels"].get(door_label(prefix)) == "true")
 
 
-def doors_wanted(observation: Observation, named: Sequence[str]) -> list[str]:
-    """The hosts whose front doors are to lead to a stack: those that are ``named``, or else all that have a door.
+def doors_wanted(prefix: str, observation: Observation, named: Sequence[str]) -> list[str]:
+    """The hosts whose front doors are to lead to a stack: those that are ``named``, or else all that have a door; one
+    that is down and led there is still one.
 
     A node that takes no tasks is left as it is: when it takes some again, its relay is one of them.
     """
@@ -58,7 +59,8 @@ def doors_wanted(observation: Observation, named: Sequence[str]) -> list[str]:
     return [
         host
         for host, seen in nodes_of(observation).items()
-        if _node(seen) in active and (host in named if named else _door(seen)["present"])
+        if _node(seen) in active
+        and (host in named if named else _door(seen)["present"] or prefix in (_door(seen)["routes"] or ()))
     ]
 
 
@@ -67,7 +69,7 @@ def door_changes(prefix: str, route: str, observation: Observation, named: Seque
     behind no door. A node that gave no answer stays as it is."""
     nodes, label = nodes_of(observation), door_label(prefix)
     states = {str(node["id"]): node for node in observation["stack"]["nodes"]}
-    wanted = doors_wanted(observation, named) if route else []
+    wanted = doors_wanted(prefix, observation, named) if route else []
     there = {host: str((_door(seen)["routes"] or {}).get(prefix, "")) for host, seen in nodes.items()}
     leave, labels = [], {}
     for host, seen in nodes.items():
@@ -95,14 +97,14 @@ def door_findings(environment: Environment, observation: Observation, named: Seq
             )  # fmt: skip
     if not is_routed(environment):
         return
-    wanted = doors_wanted(observation, named)
+    wanted = doors_wanted(environment.prefix, observation, named)
     without = [host for host in wanted if not _door(nodes[host])["present"]]
     if without:
         yield _finding(
             environment, "absent-front-door", Severity.HIGH, f"front door of {listing(without)}",
-            f"bulkhead_edge_nodes names {listing(without)}, where there is no front door: who comes there would not "
-            f"reach {environment.prefix}.",
-            f"Run {_PLAYBOOK} {','.join(without)} first, or take {listing(without)} out of bulkhead_edge_nodes.",
+            f"No front door runs on {listing(without)}, where one is to lead to {environment.prefix}: who comes there "
+            "would not reach it.",
+            f"Run {_PLAYBOOK} {','.join(without)} first, or name other nodes in bulkhead_edge_nodes.",
         )  # fmt: skip
     if not wanted:
         yield _finding(
