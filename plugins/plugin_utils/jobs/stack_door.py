@@ -59,7 +59,8 @@ class StackDoors:
         """
         if self.step._task.check_mode:
             answer = update()
-            return {**answer, "steps": [*(answer.get("steps") or ()), *self.foreseen()]}
+            steps = [*(answer.get("steps") or ()), *self.foreseen()]
+            return {**answer, "changed": bool(steps), "steps": steps}
         ready = self.make_ready()
         answer = update()
         steps = [*ready, *(answer.get("steps") or ())]
@@ -71,7 +72,7 @@ class StackDoors:
         except AnsibleActionFail as error:
             why = f"{error.message}. The release is in force; deploy again to go on here"
             return {**answer, **_detail(error), "failed": True, "msg": why, "steps": steps}
-        return {**answer, "changed": bool(answer.get("changed") or not self.changes.is_empty), "steps": steps}
+        return {**answer, "changed": bool(steps), "steps": steps}
 
     def make_ready(self) -> list[dict[str, Any]]:
         """Before the stack is updated: see that the doors would take the route, and let relays start on their nodes.
