@@ -65,11 +65,11 @@ class WebServers:
     def reload(self) -> None:
         """Let them take what lies where they read it. Raises CertificateError where one does not."""
         for server, container in self._containers():
-            for what, command in (("accept", server["validate"]), ("take", server["on_change"])):
-                code, output, errors = self.engine.docker("exec", container["Id"], *command) if command else (0, "", "")
-                if code != 0:
-                    why = "%s does not %s the new certificate" % (name_of(container), what)
-                    raise CertificateError(why, last_lines(errors or output))
+            command = server["on_change"]
+            code, output, errors = self.engine.docker("exec", container["Id"], *command) if command else (0, "", "")
+            if code != 0:
+                why = "%s does not take the new certificate" % name_of(container)
+                raise CertificateError(why, last_lines(errors or output))
 
     def _see(self, text: bytes) -> None:
         """Raise CertificateError where no answer comes with this certificate."""
