@@ -21,8 +21,9 @@ from ..isolation.wording import number
 from ..secrets import fingerprints
 from . import moving
 from .conflicts import conflicts
+from .data import KeptData
 from .grouping import environments
-from .model import Container, Handmade, is_below
+from .model import Container, FoundStack, Handmade, is_below
 from .services import stack_of
 from .settings import is_django, settings_of
 from .web import application, web_of
@@ -176,7 +177,8 @@ def _planned(
     django = is_django(container)
     settings = settings_of(own, container, django)
     claimed = {name: other.prefix for other in found if other is not own for name in _volumes_of(other.containers)}
-    stack = stack_of(own, container, django, volumes, claimed, settings, web.target[1] if own.part("nginx") else 0)
+    found_stack = FoundStack(app_port=web.target[1] if own.part("nginx") else 0)
+    stack = stack_of(own, container, django, settings, KeptData(own, found_stack, volumes, claimed))
     for path in (web.certificate, web.key):
         # The old directory is the way back, and may carry the name of what another environment still runs as.
         if path and own.directory and is_below(path, own.directory):
