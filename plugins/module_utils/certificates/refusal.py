@@ -11,6 +11,7 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
+from ..core.words import printable
 from .pem import CertificateError, clocks, moment
 from .store import Store
 
@@ -70,7 +71,7 @@ def refusal(attempt: Attempt, settings: dict[str, Any], detail: str = "") -> Cer
 
 def _why(attempt: Attempt, settings: dict[str, Any]) -> str:
     """Why there is no certificate, in words."""
-    said, authority = _printable(attempt.said), settings["authority"]
+    said, authority = printable(attempt.said), settings["authority"]
     if is_out_of_date(said):
         return (
             "the certificate of the authority %s itself is not valid, but %s. If the clock is right, whoever runs the "
@@ -108,7 +109,7 @@ def _why(attempt: Attempt, settings: dict[str, Any]) -> str:
 def _limit(attempt: Attempt, authority: str) -> tuple[str, float] | None:
     """The rate limit that an attempt met, in words, and until when it lasts. The client's log has the answer; what it
     printed may not say so."""
-    said = _printable(attempt.said)
+    said = printable(attempt.said)
     failed = _FAILED.findall(said)
     if failed and not any("rateLimited" in kind for _domain, kind, _detail in failed):
         return None  # a domain's own web server may say "Too Many Requests"
@@ -141,14 +142,9 @@ def _detail(text: str) -> str:
         problem = json.loads(text)
     except ValueError:
         return ""
-    return _printable(str(problem.get("detail", ""))).strip() if isinstance(problem, dict) else ""
+    return printable(str(problem.get("detail", ""))).strip() if isinstance(problem, dict) else ""
 
 
 def _whole_minute(seconds: float) -> float:
     """The end of a minute, so that a time without seconds is not too early."""
     return -(-seconds // 60) * 60
-
-
-def _printable(text: str) -> str:
-    """Words of others, which do nothing to a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)

@@ -18,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..core.directory import Tree
 from ..core.errors import last_lines
+from ..core.words import printable
 from .access import DeployKey
 from .context import PrivateCopy, object_id
 from .git import Git, GitError
@@ -31,7 +32,7 @@ from .values import (
     without_credentials,
 )
 
-#: How much of a commit's subject is kept.
+#: How much of a commit's subject and of its author is kept.
 _SHOWN = 100
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 #: For commits without their files.
@@ -290,7 +291,7 @@ class Checkout(Git):
             "log", "-1", "--no-show-signature", "--format=%s%x00%an", commit, cwd=self.path
         )
         subject, _zero, author = output.strip().partition("\0") if code == 0 else ("", "", "")
-        return {"subject": _shown(subject), "author": _shown(author)}
+        return {"subject": printable(subject)[:_SHOWN], "author": printable(author)[:_SHOWN]}
 
     def current_branch(self) -> str:
         """The branch that is checked out; empty if none is."""
@@ -366,11 +367,6 @@ class Checkout(Git):
         text = output.encode("utf-8", "surrogateescape")
         proved = object_id(_algorithm(commit), "commit", text) == commit
         return output.split("\n", 1)[0].partition(" ")[2] if proved else ""
-
-
-def _shown(text: str) -> str:
-    """Text of a commit that cannot do anything to a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:_SHOWN]
 
 
 def _algorithm(identity: str) -> str:

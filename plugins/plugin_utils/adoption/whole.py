@@ -17,7 +17,7 @@ import yaml
 from ..isolation.model import Finding
 from ..isolation.redaction import redact
 from ..isolation.report import text as report
-from ..isolation.wording import number
+from ..isolation.wording import UNPRINTABLE, number
 from ..secrets import fingerprints
 from . import moving
 from .conflicts import conflicts
@@ -32,8 +32,8 @@ from .written import Planned, everyone, hosts, source_of, variables, vault
 #: The guide beside the inventory. Ansible reads no file of this ending as an inventory.
 GUIDE = "adoption.md"
 
-#: What could manipulate a terminal, or a page of Markdown.
-_UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+#: A tab would manipulate a page of Markdown.
+_UNPRINTABLE = re.compile(rf"[\t{UNPRINTABLE}]")
 
 
 @dataclass(frozen=True)
