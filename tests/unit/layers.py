@@ -346,6 +346,16 @@ def missing_on_the_machine(plugins: Path) -> Iterator[str]:
             yield f"{imported}, which a machine does not have"
 
 
+def newer_syntax(plugins: Path) -> Iterator[str]:
+    """What runs on a machine is written in the Python of 3.8."""
+    for folder in ("modules", "module_utils"):
+        for path in sorted((plugins / folder).rglob("*.py")):
+            try:
+                ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+            except SyntaxError as error:
+                yield f"{path.relative_to(plugins).as_posix()}:{error.lineno}: {error.msg}"
+
+
 def private_names(plugins: Path) -> Iterator[str]:
     """What begins with an underscore is used in its own file only."""
     for imported in imports_of(plugins):
@@ -389,6 +399,7 @@ RULES: tuple[Rule, ...] = (
     unused_permissions,
     impure_heart,
     missing_on_the_machine,
+    newer_syntax,
     private_names,
     stray_tests,
 )
