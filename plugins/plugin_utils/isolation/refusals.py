@@ -174,7 +174,7 @@ ON_PAPER: Mapping[str, Refusal] = {
 #: On the machine, before anything is changed.
 ON_THE_MACHINE: Mapping[str, Refusal] = {
     "absent-front-door": Refusal(
-        "The environment is to be behind the machine's front door, and there is none, or its routes cannot be read.",
+        "The environment is to be behind the front door of a machine, and there is none, or its routes cannot be read.",
         "Run aiia.bulkhead.edge for the machine first."),
     "adopted-volume": Refusal(
         "A volume that the environment takes over is not there, or belongs to another environment.",
@@ -288,6 +288,9 @@ AFTERWARDS: Mapping[str, Refusal] = {
         "Publish it on 127.0.0.1 only, or guard the environment (bulkhead_firewall)."),
     "foreign-server-lets-in": Refusal(
         "A container reaches another environment's server, which asks for no password.", "Close the port."),
+    "lost-route": Refusal(
+        "A node's front door has lost the route of a stack, or has another one, so visitors there do not reach it.",
+        "Deploy the environment: that puts the route back."),
     "memory-full": Refusal(
         "Redis refused commands or dropped keys early, because its memory was full.",
         "Raise its limit, give keys an expiry, or let it evict (bulkhead_redis_use)."),

@@ -68,6 +68,13 @@ def mount_source(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> s
     return boundary.outside_path(str(value), bool(around.get("read_only")))
 
 
+def stack_mount(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow volumes and memory, and of a node's paths the environment's own sockets for its front door."""
+    if value in ("volume", "tmpfs") or (boundary.sockets and str(around.get("source")) == boundary.sockets):
+        return ""
+    return f"{around.get('source') or value} is a path of one node, and a task may run on any"
+
+
 def own_path(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow paths of the environment's own, and neutral ones that are mounted read-only."""
     return boundary.outside_path(str(value))
