@@ -54,7 +54,7 @@ exec unshare --net --mount --pid --fork --kill-child --mount-proc sh -c "$INSIDE
 """
 
 #: The first process of the namespaces. It ends when its standard input does. /run/containerd is hidden because the
-#: daemon would use a containerd that it finds there.
+#: daemon would use a containerd that it finds there. Its own one ends last, and it looks for that once a second only.
 _INSIDE = """
 set -e
 run=$1
@@ -71,8 +71,9 @@ ip addr add "$address" dev "$3"
 ip link set "$3" up
 ip route add default via "$gateway"
 cat > /dev/null
+containerd=$(cat "$run/exec/containerd/containerd.pid" 2> /dev/null) || containerd=$engine
 kill -TERM "$engine" || exit 0
-for _ in $(seq 100); do kill -0 "$engine" 2> /dev/null || break; sleep 0.1; done
+for _ in $(seq 200); do kill -0 "$engine" && kill -0 "$containerd" || break; sleep 0.05; done 2> /dev/null
 """
 
 

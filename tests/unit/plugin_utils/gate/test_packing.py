@@ -73,7 +73,8 @@ def packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def packed(packages: Path) -> dict[str, int]:
     """How often each module was packed."""
     return {
-        path.name.partition("-")[0].rpartition(".")[2]: len(path.read_text().splitlines()) for path in packages.iterdir()
+        path.name.partition("-")[0].rpartition(".")[2]: len(path.read_text().splitlines())
+        for path in packages.iterdir()
     }
 
 
