@@ -90,8 +90,8 @@ def deep(overlay: Path) -> Iterator[Path]:
 
 def test_directories_as_deep_as_can_be(deep: Path) -> None:
     """Where Python cannot list them, the engine is asked."""
-    read, said = (["/app/media/new.png"], []), (["/app/media/said.png"], [("diff", "web")])
-    assert asked(inspected(deep), "A /app/media/said.png\n") in (read, said)
+    lines, commands = asked(inspected(deep), "A /app/media/said.png\n")
+    assert lines == (["/app/media/said.png"] if commands else ["/app/media/new.png"])
 
 
 def test_a_place_of_the_image(overlay: Path) -> None:
