@@ -71,10 +71,12 @@ kept_images:
   description: The images of all kept releases, if there are images that none of them runs any more.
   returned: when a release is deployed
   type: list
+  elements: str
 notes:
   description: What to say of it afterwards.
   returned: for the jobs V(forget) and V(forget_images)
   type: list
+  elements: str
 pinned:
   description: Each image with the digest that it means.
   returned: for the job V(images)

@@ -90,6 +90,15 @@ def give_repository(server: SwarmServer) -> None:
     docker("cp", str(plugin), f"{server.container}:{BUILDX[0]}")
 
 
+def commit(server: SwarmServer, word: str) -> None:
+    """Change the application: another page, which answers one word."""
+    write = f"cd {REPOSITORY} && echo {word} >www/index.html"
+    done = server.run(
+        "sh", "-c", f"{write} && git -c user.name=t -c user.email=t@example.com commit --quiet --all --message {word}"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def trust_registry(servers: SwarmServers, registry: ContainerRegistry) -> None:
     """Have each server's engine take the registry's certificate."""
     for server in servers:

@@ -27,8 +27,9 @@ from stack_doors import behind_doors, give_doors, other_route, state_of
 from steady_client import ask
 from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
-from swarm_stack import DOMAIN, HTTPS, NEAR, SHELL, alone, compose_place, play, stack_place, steady_requests
+from swarm_stack import DOMAIN, HTTPS, NEAR, SHELL, alone, commit, compose_place, play, stack_place, steady_requests
 
+PREFIX = "io.bulkhead.prefix"
 PLAYBOOK = ROOT / "playbooks/swarm.yml"
 #: A Python whose clock is ten minutes ahead.
 EARLY = """#!/bin/sh
@@ -241,7 +242,7 @@ def test_an_environment_of_compose_beside_it(group: Group, stack: Place) -> None
     stack.variables["bulkhead_env"]["SAY"] = "beside"
     receipt = stack.deploy().succeeded().result("verify")["receipt"]
     assert near.prefix in receipt["bystanders"] and receipt["bystander_changes"] == []
-    assert receipt["probed"]["containers"] > 5 and receipt["probed"]["addresses"] and receipt["probed"]["names"]
+    assert all(receipt["probed"][what] for what in ("containers", "addresses", "names"))
     assert server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web") == container
 
     web = near.variables["bulkhead_services"]["web"]
@@ -256,6 +257,28 @@ def test_an_environment_of_compose_beside_it(group: Group, stack: Place) -> None
     assert server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web") == before
     play(near, "destroy", "-e", f"bulkhead_confirm={near.prefix}").succeeded()
     alone(stack)
+
+
+@pytest.mark.full  # a minute
+def test_images_that_no_release_needs(group: Group, stack: Place) -> None:
+    """They go from all nodes, once no container of an ended task has them."""
+    manager = group.servers[0]
+    listing = ("image", "ls", "--digests", "--format", "{{.Digest}}", "--filter", f"label={PREFIX}={stack.prefix}")
+
+    def images() -> list[set[str]]:
+        return [set(server.docker(*listing).split()) for server in group.servers]
+
+    manager.docker("swarm", "update", "--task-history-limit", "0")
+    stack.variables["bulkhead_keep_releases"] = 1
+    (first,) = images()[0]
+    for word in ("one", "two"):
+        commit(manager, word)
+        stack.deploy().succeeded()
+    assert all(first not in found for found in images())
+    # Of the release before, a task may have been there until now.
+    assert len(images()[0]) in (1, 2)
+    manager.docker("swarm", "update", "--task-history-limit", "5")
+    del stack.variables["bulkhead_keep_releases"]
 
 
 @pytest.mark.full  # four minutes
@@ -365,7 +388,7 @@ def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
         assert len(other_route(stack, server)[1]) == 1
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
-    mine = ("image", "ls", "--quiet", "--filter", f"label=io.bulkhead.prefix={stack.prefix}")
+    mine = ("image", "ls", "--quiet", "--filter", f"label={PREFIX}={stack.prefix}")
     assert [server.docker(*mine) for server in group.servers] == ["", "", ""]
     assert group.tasks("node1") == bystanders
 

@@ -102,7 +102,8 @@ MAY_IMPORT |= _below(
         "ansible cryptography yaml",
         "jobs": "declaration gate isolation isolation/facts isolation/live isolation/report release "
         "module_utils/backup/job module_utils/backup/postgresql module_utils/core/layout module_utils/core/masking "
-        "module_utils/core/permit module_utils/core/steps module_utils/docker/reference module_utils/edge/routes "
+        "module_utils/core/permit module_utils/core/steps module_utils/docker/labels module_utils/docker/reference "
+        "module_utils/edge/routes "
         "module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
@@ -347,6 +348,16 @@ def missing_on_the_machine(plugins: Path) -> Iterator[str]:
             yield f"{imported}, which a machine does not have"
 
 
+def newer_syntax(plugins: Path) -> Iterator[str]:
+    """What runs on a machine is written in the Python of 3.8."""
+    for folder in ("modules", "module_utils"):
+        for path in sorted((plugins / folder).rglob("*.py")):
+            try:
+                ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+            except SyntaxError as error:
+                yield f"{path.relative_to(plugins).as_posix()}:{error.lineno}: {error.msg}"
+
+
 def private_names(plugins: Path) -> Iterator[str]:
     """What begins with an underscore is used in its own file only."""
     for imported in imports_of(plugins):
@@ -390,6 +401,7 @@ RULES: tuple[Rule, ...] = (
     unused_permissions,
     impure_heart,
     missing_on_the_machine,
+    newer_syntax,
     private_names,
     stray_tests,
 )

@@ -122,11 +122,15 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.path.exists": KERNEL, "os.path.isdir": KERNEL, "os.makedirs": KERNEL, "os.scandir": KERNEL,
         "os.walk": KERNEL, "os.rmdir": KERNEL, "open": KERNEL,
     },
+    "module_utils/image/transfer.py": {"tarfile.open": MEMORY},
     "module_utils/image/uplink.py": {"os.path.exists": KERNEL, "open": KERNEL + ", and /etc/resolv.conf"},
     "module_utils/operations/destroy.py": {
         "os.path.isdir": STATE, "os.path.isfile": STATE, "os.listdir": STATE, "shutil.rmtree": STATE, "os.unlink": OURS,
     },
     "module_utils/operations/services.py": {"os.memfd_create": MEMORY},
+    "module_utils/probe/layer.py": {
+        "os.path.isdir": NO_CONTENT, "os.fwalk": HANDLE, "os.lstat": HANDLE, "os.open": HANDLE,
+    },
     "module_utils/probe/prober.py": {
         "os.path.exists": KERNEL, "tarfile.open": MEMORY, "os.path.isdir": ROOTS, "os.path.realpath": ROOTS,
     },

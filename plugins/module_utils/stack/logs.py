@@ -16,8 +16,8 @@ from ..docker.engine import Engine, EngineError
 #: Of a line: when it was written, by which task on which node, and what it says.
 _LINE = re.compile(r"(?s)(\S+) (\S+) *\| (.*)")
 
-#: The id of a node in the name of a task, where a service has one on each: the node's name says the same.
-_NODE = re.compile(r"\.[0-9a-z]{25}(?=@)")
+#: In the name of a task where a service has one on each node: the node's id, or 0. Its name says the same.
+_NODE = re.compile(r"\.(?:0|[0-9a-z]{25})(?=@)")
 
 #: Seconds for the nodes to answer.
 _LIMIT = 60

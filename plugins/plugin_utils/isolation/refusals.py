@@ -141,6 +141,9 @@ ON_PAPER: Mapping[str, Refusal] = {
         "Make a plan (aiia.bulkhead.plan -e bulkhead_plan=…), have it signed, and deploy with it."),
     "unknown-setting": Refusal(
         "bulkhead_env_names renames a setting that is not in .env.", "Correct the name, or take the line away."),
+    "unknown-reference": Refusal(
+        "A service names a service, network, config or secret that its stack does not have.",
+        "Write the name of one that it has, or add it to the stack."),
     "unknown-variable": Refusal(
         "Bulkhead has no variable of that name, so it would have no effect.", "Write the name that the finding gives."),
     "unknown-volume": Refusal(

@@ -40,6 +40,7 @@ from .extras import check_extras
 from .login import check_logins, login_role
 from .program_settings import check_program_settings
 from .proved import check_adopted, check_files, check_project, check_services
+from .references import check_references, check_sections
 from .relay import relayed
 from .secret_files import with_secret_files
 from .secret_lines import LinesFile, check_lines
@@ -259,6 +260,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     check_adopted(declaration, stack.compose)
     check_services(declaration, default, values["bulkhead_services"])
     check_project(declaration, more)
+    check_sections(declaration, more)
     file = _stack_file(values)
     check_files(declaration, stack, file)
     compose = {
@@ -267,6 +269,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         "name": stack.compose["name"],
     }
     _check_shape(compose)
+    check_references(declaration, default, compose)
     stack = Stack(compose, stack.services)
     brings = [(service.name, wanted, _file(wanted, text_of)) for service in stack.services for wanted in service.brings]
     brought = [made for _name, _wanted, made in brings]

@@ -17,13 +17,10 @@ from ..wording import number
 from .certificates import certificate_findings
 from .credentials import shared_credentials
 from .health import own_containers
-from .probes import Probes, judge_answers, plan_probes
+from .probes import Probes, is_overlay, judge_answers, plan_probes
 from .receipt import Observation
 from .stack import nodes_of
 from .stack_doors import leads
-
-#: The driver of networks that a swarm has on several nodes; the addresses of all others are a node's own.
-_OVERLAY = "overlay"
 
 
 def running_tasks(environment: Environment, look: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
@@ -57,7 +54,11 @@ def plan_stack_probes(
         if identity not in tasks:
             continue
         elsewhere = [one for other, there in seen.items() if other != host for one in _on_overlays(there)]
-        whole = {**node, "containers": [*node["containers"], *elsewhere, *services]}
+        networks = [
+            *node["networks"],
+            *(one for there in seen.values() for one in there["networks"] if is_overlay(one)),
+        ]
+        whole = {**node, "containers": [*node["containers"], *elsewhere, *services], "networks": networks}
         probes = plan_probes(environment, known.values(), whole, questions)
         if not _serves(environment, node, tasks[identity], look):
             probes = replace(probes, requests=[])
@@ -66,8 +67,8 @@ def plan_stack_probes(
 
 
 def _on_overlays(seen: Observation) -> Iterator[Mapping[str, Any]]:
-    """The containers of another node, with those of their networks that reach across."""
-    overlays = {network["id"] for network in seen["networks"] if network["driver"] == _OVERLAY}
+    """The containers of another node, with those of their networks that reach across; all others are its own."""
+    overlays = {network["id"] for network in seen["networks"] if is_overlay(network)}
     for container in seen["containers"]:
         networks = {name: found for name, found in container["networks"].items() if found["id"] in overlays}
         if networks:

@@ -45,6 +45,8 @@ def test_the_machine_as_the_tasks_of_a_swarm_see_it() -> None:
     bridge = {"name": "docker_gwbridge", "driver": "bridge", "gateways": ["172.18.0.1"]}
     overlay = {"name": "ours", "driver": "overlay", "gateways": ["10.0.1.1"]}
     connect = [{"address": "machine", "port": 5433}]
+    there = {"address": "10.0.2.2", "port": 5432, "subnet": "10.0.2.0/24"}
+    assert targets([there], own, []) == [["10.0.2.2", 5432, "10.0.2.0/24"]]
     assert targets(connect, own, [bridge, overlay]) == [["10.0.1.1", 5433], ["172.18.0.1", 5433]]
     assert targets(connect, own, [bridge, {**overlay, "driver": "bridge"}]) == [["10.0.1.1", 5433]]
 

@@ -45,9 +45,10 @@ def test_tasks_are_kept_apart() -> None:
 
 
 def test_a_service_on_every_node() -> None:
-    """Docker names its tasks by the ids of their nodes as well."""
-    (log,) = read(f"2026-11-30T10:00:03Z app_prod_nginx.{'q' * 25}@n1    | ready\n")
-    assert log["container"] == "app_prod_nginx@n1"
+    """Docker gives its tasks the id of their node or 0, by its version."""
+    for number in ("q" * 25, "0"):
+        (log,) = read(f"2026-11-30T10:00:03Z app_prod_nginx.{number}@n1    | ready\n")
+        assert log["container"] == "app_prod_nginx@n1"
 
 
 def test_a_node_that_is_down_hides_no_other() -> None:

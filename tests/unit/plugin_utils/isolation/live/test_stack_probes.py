@@ -39,7 +39,10 @@ def task(name: str, prefix: str, **networks: str) -> dict[str, Any]:
     return container(name, {PREFIX: prefix, STACK: prefix}, networks=attached, exposed=[5432], id=f"container-{name}")
 
 
-OVERLAYS = [network(name, driver="overlay") for name in ("ours", "theirs")]
+OVERLAYS = [
+    network("ours", driver="overlay", subnets=["10.0.1.0/24"]),
+    network("theirs", driver="overlay", subnets=["fd00::/64", None, "10.0.2.0/24"]),
+]
 SWARM: dict[str, Any] = {
     "services": [
         seen_service("web", ports=[{"port": 80, "mode": "host"}]),
@@ -53,7 +56,7 @@ def before(**swarm: Any) -> dict[str, Any]:
     """Our task on the first node; another stack's and a Compose project's containers on the second."""
     compose = deployed(COMPOSE, ports=[{"port": 9000, "address": ""}])
     return seen(
-        first={"containers": [task("web", "app_prod", ours="10.0.1.2")], "networks": OVERLAYS},
+        first={"containers": [task("web", "app_prod", ours="10.0.1.2")], "networks": OVERLAYS[:1]},
         second={"containers": [task("db", OTHER, theirs="10.0.2.2"), compose], "networks": OVERLAYS},
         **{**SWARM, **swarm},
     )
@@ -79,7 +82,9 @@ def test_what_is_on_another_node() -> None:
     """Overlays reach across. Addresses of a node's own networks may be anybody's on another node, and so its ports."""
     probes = planned()["h1"]
     assert probes.resolve == ["db", "other_prod_db", "tasks.other_prod_db"]
-    assert probes.connect == [{"address": "10.0.2.2", "port": 5432}, {"address": MACHINE, "port": 5433}]
+    assert probes.connect == [
+        {"address": "10.0.2.2", "port": 5432, "subnet": "10.0.2.0/24"}, {"address": MACHINE, "port": 5433},
+    ]  # fmt: skip
     assert probes.owners["tasks.other_prod_db"] == probes.owners["10.0.2.2", 5432] == OTHER
 
 
