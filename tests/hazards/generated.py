@@ -60,6 +60,8 @@ _BY_KEY: dict[str, tuple[list[Any], Any]] = {
     "services.*.cpu_quota": ([-1], 50000),
     "services.*.cpu_rt_period": ([1000], None),
     "services.*.cpu_rt_runtime": ([1000], None),
+    "services.*.deploy.replicas": ([101], 3),
+    "services.*.scale": ([101], 3),
     "services.*.cpu_shares": ([4096], 512),
     "services.*.cpus": ([-1], "0.5"),
     "services.*.deploy.resources.limits.cpus": (["0", "-1"], "0.5"),

@@ -16,6 +16,7 @@ from . import checks
 from .classes import INSIDE, TEXT, Class, Entry, at_most, bounded, inside_because, one_of, refused
 
 _MEMORY = bounded(checks.size, "1 byte to 1 TiB")
+_REPLICAS = bounded(at_most(100), "at most 100: each of them takes memory and processes of the machine")
 _REALTIME = refused("real-time scheduling takes the processor from every other container")
 _DEVICES = refused("a device belongs to the machine, and to whoever uses it besides")
 _WINDOWS = refused("only engines on Windows know it")
@@ -82,7 +83,7 @@ _SERVICE: Mapping[str, Entry] = {
     "deploy.placement.constraints.[]": _SWARM,
     "deploy.placement.max_replicas_per_node": _SWARM,
     "deploy.placement.preferences.[].spread": _SWARM,
-    "deploy.replicas": INSIDE,
+    "deploy.replicas": _REPLICAS,
     "deploy.resources.limits.cpus": bounded(at_most(4096, 0.001), "more than 0"),
     "deploy.resources.limits.memory": _MEMORY,
     "deploy.resources.limits.pids": bounded(at_most(65536, 1), "1 to 65536"),
@@ -165,7 +166,7 @@ _SERVICE: Mapping[str, Entry] = {
     "read_only": INSIDE,
     "restart": INSIDE,
     "runtime": bounded(one_of("runc", "io.containerd.runc.v2"), "runc"),
-    "scale": INSIDE,
+    "scale": _REPLICAS,
     "secrets.[].gid": INSIDE,
     "secrets.[].mode": INSIDE,
     "secrets.[].source": inside_because("a secret of the same file"),

@@ -121,6 +121,14 @@ def spellings(environment: Environment) -> Iterator[str]:
             yield from (f"{project}_{word}" for word in sorted(known - {"live", "test", "testing"}))
 
 
+def carries_name(environment: Environment, name: str) -> bool:
+    """Whether a name says whose it is, in any spelling of the environment's prefix or with one of its domains:
+    ``acme-aiia-prod-media``, ``aiiaprodmedia``, ``media.staging.eduaiia.com``."""
+    words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    own = [re.sub(r"[^a-z0-9]+", "_", text.lower()) for text in (*spellings(environment), *environment.domains)]
+    return any(f"_{each}_" in f"_{words}_" or words.startswith(each.replace("_", "")) for each in own if each)
+
+
 def _by_short_name(fleet: Fleet) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
     for environment in fleet.environments:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -160,10 +160,10 @@ def claims_settings(
     settings = [setting for setting in settings if setting.text]
     claims: dict[tuple[str, str], Claim] = {}
     references: dict[tuple[str, str], Reference] = {}
-    by_service: dict[str, dict[str, Setting]] = {}
+    by_service: dict[str, list[Setting]] = {}
     for setting in settings:
         kind = kind_of(setting.key)
-        by_service.setdefault(setting.service, {})[kind] = setting
+        by_service.setdefault(setting.service, []).append(setting)
         claim = None
         if kind == COOKIE_DOMAIN and cookie_scope(setting.text):
             scope = cookie_scope(setting.text)
@@ -184,22 +184,33 @@ def claims_settings(
                     Reference("url", part, owner, setting.where, {"host": host, "key": setting.key, "kind": kind}),
                 )
     for of_service in by_service.values():
-        bucket = _bucket(of_service, owner, services)
-        if bucket is not None:
+        for bucket in _buckets(of_service, owner, services):
             claims.setdefault((bucket.namespace, bucket.key), bucket)
     return list(claims.values()), list(references.values())
 
 
-def _bucket(settings: Mapping[str, Setting], owner: str, services: Collection[str]) -> Claim | None:
-    bucket = settings.get(BUCKET)
-    if bucket is None:
-        return None
-    endpoint = _host(settings[BUCKET_ENDPOINT].text) if BUCKET_ENDPOINT in settings else ""
+#: A place in an object store as tools write it.
+_BUCKET_URL = re.compile(
+    r"(?:s3a?|gs|gcs|az(?:ure)?|b2|r2|wasbs?|abfss?)://(?P<bucket>[\w.@-]+)(?:/(?P<prefix>\S*))?\Z"
+)
+
+
+def _buckets(settings: Sequence[Setting], owner: str, services: Collection[str]) -> Iterator[Claim]:
+    """The buckets that the settings of a service name, but for those on a server of the environment's own."""
+    by_kind = {kind_of(setting.key): setting.text for setting in settings}
+    endpoint = _host(by_kind.get(BUCKET_ENDPOINT, ""))
     if endpoint.partition(":")[0] in services:
-        return None
-    prefix = settings[BUCKET_PREFIX].text.strip("/") if BUCKET_PREFIX in settings else ""
-    key = f"{endpoint}/{bucket.text}/{prefix}"
-    return Claim("bucket", WORLD, key, owner, bucket.where, False, {"bucket": bucket.text, "prefix": prefix})
+        return
+    for setting in settings:
+        url = _BUCKET_URL.match(setting.text.strip())
+        if url:
+            place = url["bucket"], (url["prefix"] or "").strip("/")
+        elif kind_of(setting.key) == BUCKET:
+            place = setting.text, by_kind.get(BUCKET_PREFIX, "").strip("/")
+        else:
+            continue
+        attributes = {"bucket": place[0], "prefix": place[1]}
+        yield Claim("bucket", WORLD, f"{endpoint}/{'/'.join(place)}", owner, setting.where, False, attributes)
 
 
 def _host(url: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..model import Finding, Severity
 from ..wording import listing, number
 
-_NAMES = frozenset(("outside-name",))
+_NAMES = frozenset(("outside-name", "unmarked-name"))
 _REACH = frozenset(("outside-reach", "unclassified-key"))
 
 

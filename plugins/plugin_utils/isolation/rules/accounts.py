@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..declared import declared_shares
 from ..facts.production import is_production
 from ..facts.server_owner import resolver
 from ..facts.servers import Placed, of_family
@@ -50,7 +51,10 @@ def shared_bucket(fleet: Fleet) -> Judgement:
         buckets.setdefault(bucket, {}).setdefault(prefix, []).extend(claims)
     for bucket, by_prefix in buckets.items():
         everyone = [claim for claims in by_prefix.values() for claim in claims]
-        if len(owners(everyone)) < 2:
+        named = ("bucket", str(everyone[0].attributes["bucket"]))
+        if len(owners(everyone)) < 2 or all(
+            named in declared_shares(fleet.by_prefix[prefix]) for prefix in owners(everyone)
+        ):
             continue
         name = bucket.lstrip("/")
         clashes = list(_overlapping(by_prefix))

@@ -108,27 +108,25 @@ _PLACES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SQS_REGION", "SQS_REGION")
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "SQS_ENDPOINT", "SQS_ENDPOINT_URL", "AWS_SQS_ENDPOINT")
 
 
+def cloud_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Setting]]:
+    """Yield the queues of AWS that settings name: where each is, its name or URL last, and the setting."""
+    known = {setting.key.upper(): setting.text for setting in environment.settings if setting.text}
+    if any(key in known and "amazonaws" not in known[key] for key in _ENDPOINTS):
+        return  # a server of its own that speaks the same protocol
+    account = next((known[key] for key in _ACCOUNTS if key in known), "")
+    region = next((known[key] for key in _PLACES if key in known), "")
+    for setting in environment.settings:
+        if _AWS_QUEUE.fullmatch(setting.text):
+            yield (setting.text.rstrip("/"),), setting
+        elif setting.text and _SQS.fullmatch(setting.key) and "/" not in setting.text and "SQS" in setting.key.upper():
+            yield (account, region, setting.text), setting
+
+
 def _cloud_queues(fleet: Fleet) -> Iterator[Hit]:
     """Yield queues of one AWS account that several environments name."""
     found: dict[tuple[str, ...], dict[str, Setting]] = {}
     for environment in fleet.environments:
-        known = {setting.key.upper(): setting.text for setting in environment.settings if setting.text}
-        if any(key in known and "amazonaws" not in known[key] for key in _ENDPOINTS):
-            continue  # a server of its own that speaks the same protocol
-        account = next((known[key] for key in _ACCOUNTS if key in known), "")
-        region = next((known[key] for key in _PLACES if key in known), "")
-        for setting in environment.settings:
-            if _AWS_QUEUE.fullmatch(setting.text):
-                place: tuple[str, ...] = (setting.text.rstrip("/"),)
-            elif (
-                setting.text
-                and _SQS.fullmatch(setting.key)
-                and "/" not in setting.text
-                and "SQS" in setting.key.upper()
-            ):
-                place = (account, region, setting.text)
-            else:
-                continue
+        for place, setting in cloud_queues(environment):
             found.setdefault(place, {}).setdefault(environment.prefix, setting)
     for place, uses in found.items():
         if len(uses) > 1:
