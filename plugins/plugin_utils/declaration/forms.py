@@ -108,6 +108,7 @@ FORMS: Mapping[str, Form] = {
     "bulkhead_domains": Form(domain_problem, "write host names only, such as staging.example.com"),
     **dict.fromkeys(("bulkhead_http_port", "bulkhead_https_port", "bulkhead_app_port"), PORT),
     "bulkhead_bind_address": ADDRESS,
+    "bulkhead_edge_nodes": LINE,
     **dict.fromkeys(("bulkhead_edge_connections", "bulkhead_edge_rate"), POSITIVE),
     **dict.fromkeys(("bulkhead_tls_certificate", "bulkhead_tls_key"), replace(TEXT, shown=False)),
     **dict.fromkeys(("bulkhead_tls_certificate_path", "bulkhead_tls_key_path"), PATH),

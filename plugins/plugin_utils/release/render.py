@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
 from ...module_utils.core.masking import texts_to_hide
+from ...module_utils.docker.labels import DOOR
 from ...module_utils.docker.reference import PULLED
 from ...module_utils.image.tag import build_inputs, image_tag
 from ...module_utils.source.values import split_credentials
@@ -39,6 +40,8 @@ from .extras import check_extras
 from .login import check_logins, login_role
 from .program_settings import check_program_settings
 from .proved import check_adopted, check_files, check_project, check_services
+from .references import check_references, check_sections
+from .relay import relayed
 from .secret_files import with_secret_files
 from .secret_lines import LinesFile, check_lines
 from .stack import (
@@ -210,11 +213,13 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     if stack == SEAL:
         return None
     evaluation.stack = yaml.load(stack, Loader=_Loader)
-    found = {one.name: one.compose for one in definitions_of(evaluation.stack, values["bulkhead_services"])}
+    definitions = definitions_of(evaluation.stack, values["bulkhead_services"])
+    found = {one.name: one.compose for one in definitions}
     programs = tuned(found, values)
     check_program_settings(declaration, found, programs)
     for available in (ours, known):
         available["bulkhead_tuned"] = {program: lines(program, programs[program]) for program in programs}
+        available["bulkhead_relayed"] = relayed(values, definitions)
     return replace(_release(declaration, evaluation.stack, once), evaluation=evaluation)
 
 
@@ -255,6 +260,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
     check_adopted(declaration, stack.compose)
     check_services(declaration, default, values["bulkhead_services"])
     check_project(declaration, more)
+    check_sections(declaration, more)
     file = _stack_file(values)
     check_files(declaration, stack, file)
     compose = {
@@ -263,6 +269,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         "name": stack.compose["name"],
     }
     _check_shape(compose)
+    check_references(declaration, default, compose)
     stack = Stack(compose, stack.services)
     brings = [(service.name, wanted, _file(wanted, text_of)) for service in stack.services for wanted in service.brings]
     brought = [made for _name, _wanted, made in brings]
@@ -370,6 +377,7 @@ def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
         "bulkhead_login_role": _login(values),
         "bulkhead_published_ports": [f"{host}{number}:{inside}" for number, inside in published if number is not None],
         "bulkhead_sockets": sockets_directory(values["bulkhead_prefix"], values["bulkhead_state_directory"]),
+        "bulkhead_door_label": f"{DOOR}{values['bulkhead_prefix']}",
         "bulkhead_origins": [
             f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
         ],
@@ -469,25 +477,12 @@ def _settings(
 
 
 def _route(declaration: Declaration, stack: Stack) -> dict[str, Any]:
-    """What the front door has to know of an environment behind it; one container has its sockets."""
+    """What the front door has to know of an environment behind it. One container has its sockets; of a stack, the relay
+    of each node has, which leads to the tasks."""
     values = declaration.values
     if values["bulkhead_edge"] is not True:
         return {}
-    behind = [service for service in stack.services if service.edge]
-    message = ""
-    if len(behind) != 1:
-        names = " and ".join(service.name for service in behind) or "no service"
-        message = f"bulkhead_edge is set, and {names} has the sockets for the front door (x-bulkhead: {{edge: true}})"
-        fix = "let exactly one service have them: nginx of the default stack, or one of your own"
-    elif behind[0].replicas != 1:
-        message = f"{behind[0].name} has {behind[0].replicas} containers, and the front door sends requests to one"
-        fix = f"leave replicas of {behind[0].name} out"
-    elif stack.compose["services"][behind[0].key].get("hostname"):
-        message = (
-            f"{behind[0].name} has a hostname, by which its next container would take over the sockets of this one"
-        )
-        fix = f"leave hostname of {behind[0].name} out"
-    if message:
+    for message, fix in _door_faults(stack):
         declaration.problem("invalid-variable", "bulkhead_edge", message, fix)
     return {
         "domains": tuple(values["bulkhead_domains"]),
@@ -495,6 +490,35 @@ def _route(declaration: Declaration, stack: Stack) -> dict[str, Any]:
         "rate": values["bulkhead_edge_rate"],
         "sockets": sockets_directory(declaration.prefix, values["bulkhead_state_directory"]),
     }
+
+
+def _door_faults(stack: Stack) -> Iterator[tuple[str, str]]:
+    """(message, fix) of what keeps the front door from finding the one service behind it."""
+    behind = [service for service in stack.services if service.edge]
+    if len(behind) != 1:
+        names = " and ".join(service.name for service in behind) or "no service"
+        yield (
+            f"bulkhead_edge is set, and {names} has the sockets for the front door (x-bulkhead: {{edge: true}})",
+            "let exactly one service have them: nginx of the default stack, or one of your own",
+        )
+        return
+    (service,) = behind
+    if stack.swarm:
+        if not stack.relays:
+            yield (
+                f"bulkhead_edge is set, and no service leads from the nodes' front doors to {service.name}",
+                "keep the service relay of the default stack",
+            )
+    elif service.replicas != 1:
+        yield (
+            f"{service.name} has {service.replicas} containers, and the front door sends requests to one",
+            f"leave replicas of {service.name} out",
+        )
+    elif stack.compose["services"][service.key].get("hostname"):
+        yield (
+            f"{service.name} has a hostname, by which its next container would take over the sockets of this one",
+            f"leave hostname of {service.name} out",
+        )
 
 
 def _check_tls(declaration: Declaration, stack: Stack) -> None:
