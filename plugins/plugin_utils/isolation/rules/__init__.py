@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..gc_pause import collector_paused
@@ -130,12 +130,19 @@ def worded(fleet: Fleet, prefixes: Iterable[str], deployed: str, otherwise: str)
     return deployed if any(fleet.by_prefix[prefix].variables for prefix in prefixes) else otherwise
 
 
-def judge(fleet: Fleet) -> list[Finding]:
-    """Apply every rule to a fleet, and add the readers' findings. The result is not sorted, folded or waived."""
+#: Gives the findings of each rule, in the order of the rules.
+Applied = Callable[[Callable[[Rule], list[Finding]], Sequence[Rule]], Iterable[list[Finding]]]
+
+
+def judge(fleet: Fleet, apply: Applied = map) -> list[Finding]:
+    """Apply every rule to a fleet, and add the readers' findings. The result is not sorted, folded or waived.
+
+    ``apply`` is ``map``, or something like it that works on several processors: no rule knows of another's findings.
+    """
     findings = [problem for environment in fleet.environments for problem in environment.problems]
     with collector_paused():
-        for rule in rules().values():
-            findings.extend(rule.findings(fleet))
+        for found in apply(lambda rule: list(rule.findings(fleet)), [*rules().values()]):
+            findings += found
     return findings
 
 

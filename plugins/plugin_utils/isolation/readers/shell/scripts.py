@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...model import Where
+from ...model import Compact, Where
 from .lexer import Simple, simple_commands
 
 #: Files of make and just, by their names.
@@ -47,7 +47,7 @@ _SSH_VALUES = frozenset("-" + letter for letter in "bcDEeFIiJLlmOopQRSWw")
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Compact):
     """A command. ``argv`` is what it really runs; ``words`` includes wrappers such as ``sudo`` and ``flock``."""
 
     argv: tuple[str, ...]
@@ -78,7 +78,7 @@ class Command:
     @property
     def program(self) -> str:
         """The program's name without its path."""
-        return posixpath.basename(self.argv[0]) if self.argv else ""
+        return self.argv[0].rpartition("/")[2] if self.argv else ""
 
     @property
     def text(self) -> str:
@@ -352,7 +352,7 @@ def locks(command: Command) -> Iterator[Lock]:
     """Yield a command's lock files: ``flock FILE``, ``lockfile FILE``, ``exec 9>F.lock``, ``mkdir D.lock``."""
     words = command.words or command.argv
     for index, word in enumerate(words):
-        if posixpath.basename(word) == "flock":
+        if word.endswith("flock") and posixpath.basename(word) == "flock":
             options = words[index + 1 :]
             bounded = any(
                 re.fullmatch(r"-n\w*|--nonblock|--nb|-w\d*|--wait.*|--timeout.*", option) for option in options
