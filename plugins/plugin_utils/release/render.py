@@ -33,6 +33,7 @@ from ..declaration.variables import ROLE
 from ..isolation import naming
 from ..isolation.declared import sockets_directory
 from ..isolation.model import SEAL
+from . import plain_yaml
 from .definitions import FILE, Definition, definitions_of, merge
 from .env_names import with_own_names
 from .extras import check_extras
@@ -61,7 +62,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 #: Where the role's own templates are.
 _OWN = ROLE / "templates"
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEADING = "{prefix}: written by Bulkhead; changes made here are lost with the next deployment."
 
 
@@ -196,7 +196,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
         if SEAL in name:
             return SEAL
         own = templates.is_below(name, _OWN)
-        text = templates.file(name, ours if own else known, locked="" if own else declaration.first_locked)
+        text = templates.file(name, ours if own else known, locked="" if own else declaration.first_locked, own=own)
         if templates.reasons:
             evaluation.sealed[name] = ", ".join(templates.reasons)
         return text
@@ -209,7 +209,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     stack = text_of("stack.yml.j2")
     if stack == SEAL:
         return None
-    evaluation.stack = yaml.load(stack, Loader=_Loader)
+    evaluation.stack = plain_yaml.load(stack)
     found = {one.name: one.compose for one in definitions_of(evaluation.stack, values["bulkhead_services"])}
     programs = tuned(found, values)
     check_program_settings(declaration, found, programs)
