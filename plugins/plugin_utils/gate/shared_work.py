@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Compute something for each of many items, on all processors of the controller.
+
+Python computes on one processor at a time, so forks help. Every process takes the next item from the same pipe, so
+that none is idle while another still has much to do. A fork helps and decides nothing: what it did not finish, because
+it was killed or met an error, this process does itself. So the answers, and the errors, are those of one process.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any, BinaryIO, TypeVar
+
+from ansible.utils.display import Display
+
+from .forks import Shown, silent_fork
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
+
+#: Each process needs memory for its part of a fleet.
+_MOST_PROCESSES = 4
+
+#: A pipe holds at least 4096 bytes, and is filled before anyone reads it.
+_NUMBER = struct.Struct(">H")
+_MOST_PARTS = 4096 // _NUMBER.size
+
+
+def processes_for(count: int, each: int) -> int:
+    """How many processes are worth their forks for so many things, if one process does ``each`` things as fast."""
+    if not hasattr(os, "memfd_create"):  # not Linux
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, count // each))
+
+
+def share(work: Callable[[_Item], _Answer], items: Sequence[_Item], processes: int) -> list[_Answer]:
+    """What ``work`` gives for each item, in their order: ``map``, in this process and ``processes - 1`` forks of it.
+
+    Work has no effects, for what it changes in a fork is lost; its answers must be such as can be pickled. Raises what
+    ``work`` raises.
+    """
+    if processes < 2 or len(items) < 2:
+        return [work(item) for item in items]
+    if len(items) > _MOST_PARTS:
+        raise ValueError(f"{len(items)} items are more than {_MOST_PARTS}: share them in_parts")
+    answers: dict[int, _Answer] = {}
+    with ExitStack() as opened:
+        left = _pipe_of_numbers(len(items))
+        opened.callback(os.close, left)
+        ended, ends = os.pipe()
+        opened.callback(os.close, ended)
+        streams = []
+        for _fork in range(processes - 1):
+            stream = opened.enter_context(os.fdopen(os.memfd_create("answers"), "w+b"))
+            streams.append(stream)
+            opened.enter_context(silent_fork(_Helper(work, items, left, stream)))
+        os.close(ends)
+        for number in _numbers(left):
+            answers[number] = work(items[number])
+        os.read(ended, 1)  # nobody writes: it returns when no fork is left
+        for stream in streams:
+            answers.update(_read(stream))
+    return [answers[number] if number in answers else work(item) for number, item in enumerate(items)]
+
+
+def in_parts(items: Sequence[_Item], processes: int) -> list[Sequence[_Item]]:
+    """The items in parts that several processes share: small enough that all of them end at about the same time."""
+    size = max(1, -(-len(items) // min(_MOST_PARTS, 16 * processes)))
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+class _Helper:
+    """What a fork does: it takes items for as long as there are any, and writes down each answer at once."""
+
+    def __init__(self, work: Callable[[Any], Any], items: Sequence[Any], left: int, stream: BinaryIO) -> None:
+        self._work, self._items, self._left, self._stream = work, items, left, stream
+
+    def __call__(self, _parent: int) -> None:
+        shown = Shown()
+        Display()._final_q = shown
+        for number in _numbers(self._left):
+            shown.calls.clear()
+            answer = self._work(self._items[number])
+            self._stream.write(pickle.dumps((number, answer, shown.calls), pickle.HIGHEST_PROTOCOL))
+        self._stream.flush()
+
+
+def _pipe_of_numbers(count: int) -> int:
+    """The reading end of a pipe with the numbers below ``count``, and then its end."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"".join(map(_NUMBER.pack, range(count))))
+    os.close(theirs)
+    return ours
+
+
+def _numbers(pipe: int) -> Iterator[int]:
+    """The numbers that no other process took, until there are no more."""
+    while number := os.read(pipe, _NUMBER.size):
+        yield _NUMBER.unpack(number)[0]
+
+
+def _read(stream: BinaryIO) -> Iterator[tuple[int, Any]]:
+    """The answers that a fork wrote down, as far as it came. What it wanted to show is shown now."""
+    stream.seek(0)
+    while True:
+        try:
+            number, answer, shown = pickle.load(stream)
+        except (EOFError, pickle.UnpicklingError):
+            return
+        for method, arguments, options in shown:
+            getattr(Display(), method)(*arguments, **options)
+        yield number, answer
