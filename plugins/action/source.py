@@ -17,7 +17,7 @@ from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation import naming
 from ..plugin_utils.isolation.facts.capacity import size
 from ..plugin_utils.jobs.promotion import promotion_arguments
-from ..plugin_utils.release.render import image_repository, inputs_of
+from ..plugin_utils.release.derived import image_repository, inputs_of
 from ..plugin_utils.release.stack import labels
 
 

@@ -23,7 +23,8 @@ from ..isolation import naming
 from ..isolation.live.placement import may_run
 from ..isolation.live.registered import entry_of
 from ..isolation.wording import listing, number
-from ..release.render import Release, image_repository, secret_values
+from ..release.derived import image_repository
+from ..release.render import Release, secret_values
 from ..release.stack import StackService, labels
 from ..release.swarm_release import data_label, images, pinned, shipped, sources
 from .backup import backup_arguments
