@@ -16,7 +16,7 @@ import pickle
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from ansible.utils.display import Display
 
@@ -31,6 +31,9 @@ _MOST_PROCESSES = 4
 #: A pipe holds at least 4096 bytes, and is filled before anyone reads it.
 _NUMBER = struct.Struct(">H")
 _MOST_PARTS = 4096 // _NUMBER.size
+
+#: Before each answer, its length.
+_LENGTH = struct.Struct(">Q")
 
 
 def processes_for(count: int, each: int) -> int:
@@ -56,17 +59,21 @@ def share(work: Callable[[_Item], _Answer], items: Sequence[_Item], processes: i
         opened.callback(os.close, left)
         ended, ends = os.pipe()
         opened.callback(os.close, ended)
-        streams = []
+        written = []
         for _fork in range(processes - 1):
-            stream = opened.enter_context(os.fdopen(os.memfd_create("answers"), "w+b"))
-            streams.append(stream)
-            opened.enter_context(silent_fork(_Helper(work, items, left, stream)))
+            file = os.memfd_create("answers")
+            opened.callback(os.close, file)
+            written.append(_Written(file))
+            opened.enter_context(silent_fork(_Helper(work, items, left, file)))
         os.close(ends)
         for number in _numbers(left):
             answers[number] = work(items[number])
+            # In between: who would else read all of it in the end has the more of the items to do.
+            for answered in written:
+                answers.update(answered.read())
         os.read(ended, 1)  # nobody writes: it returns when no fork is left
-        for stream in streams:
-            answers.update(_read(stream))
+        for answered in written:
+            answers.update(answered.read())
     return [answers[number] if number in answers else work(item) for number, item in enumerate(items)]
 
 
@@ -79,8 +86,8 @@ def in_parts(items: Sequence[_Item], processes: int) -> list[Sequence[_Item]]:
 class _Helper:
     """What a fork does: it takes items for as long as there are any, and writes down each answer at once."""
 
-    def __init__(self, work: Callable[[Any], Any], items: Sequence[Any], left: int, stream: BinaryIO) -> None:
-        self._work, self._items, self._left, self._stream = work, items, left, stream
+    def __init__(self, work: Callable[[Any], Any], items: Sequence[Any], left: int, file: int) -> None:
+        self._work, self._items, self._left, self._file = work, items, left, file
 
     def __call__(self, _parent: int) -> None:
         shown = Shown()
@@ -88,8 +95,28 @@ class _Helper:
         for number in _numbers(self._left):
             shown.calls.clear()
             answer = self._work(self._items[number])
-            self._stream.write(pickle.dumps((number, answer, shown.calls), pickle.HIGHEST_PROTOCOL))
-        self._stream.flush()
+            record = pickle.dumps((number, answer, shown.calls), pickle.HIGHEST_PROTOCOL)
+            os.write(self._file, _LENGTH.pack(len(record)) + record)
+
+
+class _Written:
+    """The answers that a fork writes down in a file in memory. Only those that are complete are read."""
+
+    def __init__(self, file: int) -> None:
+        self._file, self._place = file, 0
+
+    def read(self) -> Iterator[tuple[int, Any]]:
+        """The answers that came since the last time. What the fork wanted to show is shown now."""
+        size = os.fstat(self._file).st_size
+        while self._place + _LENGTH.size <= size:
+            (length,) = _LENGTH.unpack(os.pread(self._file, _LENGTH.size, self._place))
+            if self._place + _LENGTH.size + length > size:
+                return
+            number, answer, shown = pickle.loads(os.pread(self._file, length, self._place + _LENGTH.size))
+            self._place += _LENGTH.size + length
+            for method, arguments, options in shown:
+                getattr(Display(), method)(*arguments, **options)
+            yield number, answer
 
 
 def _pipe_of_numbers(count: int) -> int:
@@ -104,16 +131,3 @@ def _numbers(pipe: int) -> Iterator[int]:
     """The numbers that no other process took, until there are no more."""
     while number := os.read(pipe, _NUMBER.size):
         yield _NUMBER.unpack(number)[0]
-
-
-def _read(stream: BinaryIO) -> Iterator[tuple[int, Any]]:
-    """The answers that a fork wrote down, as far as it came. What it wanted to show is shown now."""
-    stream.seek(0)
-    while True:
-        try:
-            number, answer, shown = pickle.load(stream)
-        except (EOFError, pickle.UnpicklingError):
-            return
-        for method, arguments, options in shown:
-            getattr(Display(), method)(*arguments, **options)
-        yield number, answer

@@ -13,7 +13,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...model import Compact, Where
 from .lexer import Simple, simple_commands
@@ -204,13 +205,12 @@ def _inner_shell(command: Command, simple: Simple, context: _Context) -> Iterato
         yield from _inside(" ".join(argv[1:]), line, context)
 
 
-def _inside(text: str, line: int, context: _Context, **changes: object) -> Iterator[Command]:
+def _inside(text: str, line: int, context: _Context, **changes: Any) -> Iterator[Command]:
     """Yield the commands of a text within the text; its variables and ``cd`` do not affect the outer one."""
     if context.nesting >= MAX_NESTING:
         return
-    inner = replace(context, variables=dict(context.variables), nesting=context.nesting + 1)
-    for name, value in changes.items():
-        setattr(inner, name, value)
+    own = {"variables": dict(context.variables), "nesting": context.nesting + 1}
+    inner = _Context(**{**vars(context), **own, **changes})
     yield from _commands(text, line, inner)
 
 
