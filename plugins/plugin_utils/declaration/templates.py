@@ -146,18 +146,13 @@ class Templates:
         return self._text(name)[1] == directory
 
     def _evaluated(self, evaluate: Callable[[], Any], variables: dict[str, Any], locked: str, own: str | None) -> Any:
+        self._templar.available_variables = variables
         self._touched, self._locked = [], locked
-        found: Any = UNKNOWN
-        if own is not None and all_plain(own, variables):
-            found = evaluated(own, variables)
-        if found is UNKNOWN:
-            self._templar.available_variables = variables
+        plainly = evaluated(own, variables) if own is not None and all_plain(own, variables) else UNKNOWN
+        found: Any = SEAL
         try:
-            if not self._inert:
-                found = evaluate() if found is UNKNOWN else found
-            else:
-                if found is UNKNOWN:
-                    found = self._inertly(evaluate)
+            found = plainly if plainly is not UNKNOWN else self._engine(evaluate)
+            if self._inert:
                 room = min(LONGEST, self._room)
                 left = room_after(found, room)
                 self._room -= room - max(left, 0)
@@ -177,7 +172,9 @@ class Templates:
         # Each sealed value must be in the text as it is: one that was looked at and is not there decided something.
         return found if _seals(found) >= len(self._touched) else SEAL
 
-    def _inertly(self, evaluate: Callable[[], Any]) -> Any:
+    def _engine(self, evaluate: Callable[[], Any]) -> Any:
+        if not self._inert:
+            return evaluate()
         began = time.process_time()
         try:
             with without_secrets():

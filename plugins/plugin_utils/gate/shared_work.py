@@ -4,9 +4,9 @@
 
 """Compute something for each of many items, on all processors of the controller.
 
-Python computes on one processor at a time, so forks help. Every process takes the next item from the same pipe, so
-that none is idle while another still has much to do. A fork helps and decides nothing: what it did not finish, because
-it was killed or met an error, this process does itself. So the answers, and the errors, are those of one process.
+Python computes on one processor at a time, so forks of this process help it. Each takes the next item from the same
+pipe, so that none is idle while another still has much to do. Forks decide nothing: what they did not finish, because
+they were killed or met an error, this process does itself. So the answers, and the errors, are those of one process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LENGTH = struct.Struct(">Q")
 
 
 def processes_for(count: int, each: int) -> int:
-    """How many processes are worth their forks for so many things, if one process does ``each`` things as fast."""
+    """How many processes are worth having for so many things: one for every ``each`` of them, while processors last."""
     if not hasattr(os, "memfd_create"):  # not Linux
         return 1
     return max(1, min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, count // each))
@@ -68,10 +68,10 @@ def share(work: Callable[[_Item], _Answer], items: Sequence[_Item], processes: i
         os.close(ends)
         for number in _numbers(left):
             answers[number] = work(items[number])
-            # In between: who would else read all of it in the end has the more of the items to do.
+            # Read now what is there: reading everything in the end would keep this process busy and the others idle.
             for answered in written:
                 answers.update(answered.read())
-        os.read(ended, 1)  # nobody writes: it returns when no fork is left
+        os.read(ended, 1)  # nothing is ever written to it: this returns when the last fork has ended
         for answered in written:
             answers.update(answered.read())
     return [answers[number] if number in answers else work(item) for number, item in enumerate(items)]

@@ -31,18 +31,15 @@ class _Remembering(_Loader):  # type: ignore[misc, valid-type]
         """Leave no place."""
 
 
-_LOADER = _Loader("")
-
-
 @lru_cache(maxsize=4096)
 def _tag_of(kind: Any, value: str | None, implicit: bool | tuple[bool, bool]) -> Any:
-    return _LOADER.resolve(kind, value, implicit)
+    return _Loader("").resolve(kind, value, implicit)
 
 
 @lru_cache(maxsize=4096)
 def _scalar(tag: str, value: str) -> Any:
     """The value of a scalar that is no text. Such values cannot be changed, so that they may be shared."""
-    return _LOADER.construct_object(yaml.ScalarNode(tag, value), deep=True)
+    return _Loader("").construct_object(yaml.ScalarNode(tag, value), deep=True)
 
 
 def load(text: str) -> Any:
