@@ -28,7 +28,7 @@ from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
 from ..isolation.model import SEAL
 from . import plain_yaml
-from .definitions import FILE, definitions_of, merge
+from .definitions import FILE, Definition, definitions_of, merge
 from .derived import UNKNOWN_COMMIT, derived, image_of, login_of
 from .extras import check_extras
 from .login import check_logins
@@ -203,12 +203,13 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     if stack == SEAL:
         return None
     evaluation.stack = plain_yaml.load(stack)
-    found = {one.name: one.compose for one in definitions_of(evaluation.stack, values["bulkhead_services"])}
+    definitions = definitions_of(evaluation.stack, values["bulkhead_services"])
+    found = {one.name: one.compose for one in definitions}
     programs = tuned(found, values)
     check_program_settings(declaration, found, programs)
     for available in (ours, known):
         available["bulkhead_tuned"] = {program: lines(program, programs[program]) for program in programs}
-    return replace(_release(declaration, evaluation.stack, once), evaluation=evaluation)
+    return replace(_release(declaration, evaluation.stack, definitions, once), evaluation=evaluation)
 
 
 def with_commit(release: Release, declaration: Declaration, commit: str) -> Release:
@@ -225,14 +226,20 @@ def with_commit(release: Release, declaration: Declaration, commit: str) -> Rele
             return [put(item) for item in value]
         return value.replace(evaluation.image, image) if isinstance(value, str) else value
 
-    return _release(declaration, put(evaluation.stack), lambda name: str(put(evaluation.texts[name])))
+    stack = put(evaluation.stack)
+    definitions = definitions_of(stack, declaration.values["bulkhead_services"])
+    return _release(declaration, stack, definitions, lambda name: str(put(evaluation.texts[name])))
 
 
-def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Callable[[str], str]) -> Release:
+def _release(
+    declaration: Declaration,
+    default: Mapping[str, Any],
+    definitions: list[Definition],
+    text_of: Callable[[str], str],
+) -> Release:
     values = declaration.values
     prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
     names = {"prefix": prefix, "project": values["bulkhead_project"], "environment": environment}
-    definitions = definitions_of(default, values["bulkhead_services"])
     if not check_extras(declaration, definitions):
         raise _Refused
     definitions = with_secret_files(declaration, definitions, texts(values["bulkhead_secrets"]))
