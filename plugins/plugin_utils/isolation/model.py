@@ -47,6 +47,11 @@ def _values_of(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
 class Remembering:
     """Something of which the rules ask the same again and again."""
 
+    @property
+    def _remembers(self) -> bool:
+        """Whether that is worth its memory."""
+        return True
+
     @cached_property
     def _derived(self) -> dict[Any, Any]:
         return {}
@@ -59,10 +64,14 @@ class Remembering:
 
     def derived(self, make: Callable[[Self], Any]) -> Any:
         """The result of ``make(self)``, computed once, so that rules share it without passing it around."""
-        if make not in self._derived:
-            result = make(self)
-            self._derived[make] = tuple(result) if isinstance(result, Iterator) else result
-        return self._derived[make]
+        if self._remembers and make in self._derived:
+            return self._derived[make]
+        result = make(self)
+        if isinstance(result, Iterator):
+            result = tuple(result)
+        if self._remembers:
+            self._derived[make] = result
+        return result
 
 
 class Severity(IntEnum):
@@ -343,10 +352,18 @@ class Environment(Remembering):
         """Yield (project, service name, canonical definition) for each service of each Compose project."""
         return iter(self._services)
 
-    @cached_property
+    @property
+    def _remembers(self) -> bool:
+        return bool(self.documents or self.nginx)
+
+    @property
     def directives(self) -> Sequence[Directive]:
         """Every directive of its nginx files, at any depth."""
-        return [directive for top in self.nginx for directive in top.walk()]
+        return self.derived(_directives)
+
+
+def _directives(environment: Environment) -> Iterator[Directive]:
+    return (directive for top in environment.nginx for directive in top.walk())
 
 
 @dataclass(frozen=True)

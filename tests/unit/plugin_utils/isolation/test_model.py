@@ -56,6 +56,19 @@ def test_what_is_derived_is_derived_once() -> None:
     assert asked == ["x y", "z"]
 
 
+def test_an_environment_without_files_keeps_nothing() -> None:
+    """There is nothing to look for, and ten thousand of them need not much memory. Control: one with files does."""
+
+    def names(environment: Environment) -> Iterator[str]:
+        yield environment.prefix
+
+    bare, full = Environment("shop_prod"), Environment("shop_prod", documents=(Document("a", "text", ""),))
+    for environment in (bare, full):
+        assert environment.derived(names) == ("shop_prod",)
+    assert "_derived" not in vars(bare)
+    assert "_derived" in vars(full)
+
+
 def test_an_environment_with_other_files_has_other_directives() -> None:
     server = Directive("server", (), HERE, (Directive("listen", ("80",), HERE),))
     environment = Environment("shop_prod", nginx=(server,))
