@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
@@ -16,7 +17,8 @@ from ..module_utils.core.masking import mask, texts_to_hide
 from ..plugin_utils.gate.notify import webhook
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.jobs import backup
-from ..plugin_utils.release.render import Release, secret_values
+from ..plugin_utils.jobs.engines import engine_of
+from ..plugin_utils.release.render import secret_values
 from ..plugin_utils.secrets.editing import SecretsProblem
 from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
@@ -62,7 +64,8 @@ class ActionModule(EnvironmentStep):
             except SecretsProblem as problem:
                 raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}") from None
             hidden = [*hidden, *texts_to_hide([given["identity"]])]
-        answer: dict[str, Any] = mask(self._called(release, given), hidden)
+        where = self.module if job == "schedule" else partial(engine_of(self).at_data, release)
+        answer: dict[str, Any] = mask(where("backup", given), hidden)
         if answer.get("failed"):
             return answer
         shown = backup.listing(self.declaration.prefix, answer) if job == "list" else []
@@ -73,14 +76,6 @@ class ActionModule(EnvironmentStep):
         if job == "make":
             self.live.ending.conclude(self.session, "backup", answer["steps"])
         return answer
-
-    def _called(self, release: Release, given: Mapping[str, Any]) -> dict[str, Any]:
-        if self.nodes is None or given["job"] == "schedule":
-            return self.module("backup", given)
-        from ..plugin_utils.jobs.stack import on_data_node  # only here: one machine does without
-
-        self.session.steps.append("backup")
-        return on_data_node(self, release, "backup", given)
 
     def _common(self) -> dict[str, Any]:
         common = self.common()

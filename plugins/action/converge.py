@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Renders one environment and calls the module of the same name, once the fleet is proved."""
+"""Renders one environment and brings it into force, once the fleet is proved."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from ansible.errors import AnsibleActionFail
 
 from ..module_utils.core.masking import mask
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.jobs.converge import release_arguments, run_arguments, ship
-from ..plugin_utils.jobs.promotion import require_promotion
+from ..plugin_utils.jobs.engines import engine_of
 from ..plugin_utils.release.render import secret_values
 
 
 class ActionModule(EnvironmentStep):
-    """Render the whole tree of an environment and ship it in one module call."""
+    """Render the whole tree of an environment and ship it."""
 
     NOT_ON_SWARM: ClassVar = ""
 
@@ -28,7 +27,7 @@ class ActionModule(EnvironmentStep):
         return True
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Render, call the module on the host, and mask secrets in its answer."""
+        """Render, have the environment's engine converge, and mask secrets in its answer."""
         commit = self.session.commit
         values = self.declaration.values
         if (values["bulkhead_source_repository"] or values["bulkhead_image"]) and not commit:
@@ -37,13 +36,7 @@ class ActionModule(EnvironmentStep):
                 "the whole deployment: ansible-playbook deploy.yml -l <environment>"
             )
         release = self.release(commit)
-        if self.nodes is None:
-            require_promotion(self, release)
-            answer = ship(self, commit, run_arguments(self, release), release_arguments(self, release))
-        else:
-            from ..plugin_utils.jobs.stack import deploy  # only here: one machine does without
-
-            answer = deploy(self, release, commit)
+        answer = engine_of(self).converge(release, commit)
         self.session.has_converged(answer)
         masked: dict[str, Any] = mask(answer, secret_values(release))
         return masked

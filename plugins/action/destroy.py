@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..module_utils.source.values import split_credentials
 from ..plugin_utils.gate.session import Note
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.isolation import naming
-from ..plugin_utils.release.services import services
+from ..plugin_utils.jobs.engines import engine_of
 
 
 class ActionModule(EnvironmentStep):
@@ -28,23 +26,19 @@ class ActionModule(EnvironmentStep):
 
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """List, ask, remove, and leave a receipt that nothing else changed."""
-        prefix = self.declaration.prefix
-        if self.nodes is not None:
-            from ..plugin_utils.jobs.stack import destroy  # only here: one machine does without
-
-            return destroy(self)
-        found = self.module("destroy", self._arguments())
+        prefix, engine = self.declaration.prefix, engine_of(self)
+        found = engine.own()
         if found.get("failed"):
             return found
-        Display().display(_listing(prefix, found))
+        Display().display(_listing(prefix, found, engine.ALSO_DESTROYS))
         if not found["goes"]:
             self.live.ending.conclude(self.session, "destroy", [])
-            return {**found, "msg": f"there is nothing of {prefix} on the machine"}
+            return {**found, "msg": f"there is nothing of {prefix} {engine.PLACE}"}
         if self._task.check_mode:
             self.live.ending.conclude(self.session, "destroy", [])
             return {**found, "msg": "check mode: nothing was removed"}
         self.confirm("destroy")
-        answer = self.module("destroy", {**self._arguments(), "apply": True, "expected": found["goes"]})
+        answer = engine.destroy(found)
         if answer.get("failed"):
             return answer
         for word, things in (("kept", found["stays"]), ("left", found["left"])):
@@ -52,31 +46,15 @@ class ActionModule(EnvironmentStep):
         self.live.ending.conclude(self.session, "destroy", found["goes"], gone=True)
         return answer
 
-    def _arguments(self) -> dict[str, Any]:
-        values, prefix = self.declaration.values, self.declaration.prefix
-        release = self.gate.render(self.declaration)
-        mounts = [mount for service in services(release) for mount in service.mounts] if release else []
-        return {
-            "project": naming.project_name(prefix),
-            "image_repository": naming.image_name(prefix, values["bulkhead_app_service"]),
-            "firewall_chain": naming.firewall_chain(prefix),
-            "repository": split_credentials(values["bulkhead_source_repository"])[0],
-            "branch": values["bulkhead_source_branch"],
-            "mounts": [mount.partition(":")[0][2:] for mount in mounts],
-            "volumes": values["bulkhead_destroy_volumes"],
-            "backups": values["bulkhead_destroy_backups"],
-            "backup_directory": values["bulkhead_backup_directory"],
-        }
 
-
-def _listing(prefix: str, found: Mapping[str, Any]) -> str:
+def _listing(prefix: str, found: Mapping[str, Any], variables: Sequence[str]) -> str:
     """The exact list, for the screen."""
     if not found["goes"]:
         lines = [f"there is nothing of {prefix} to remove"]
     else:
         lines = [f"{prefix}: to be removed:", *(f"  {step['kind']} {step['target']}" for step in found["goes"])]
     if found["stays"]:
-        lines += ["kept (bulkhead_destroy_volumes, bulkhead_destroy_backups):"]
+        lines += [f"kept ({', '.join(variables)}):" if variables else "kept:"]
         lines += [f"  {thing}" for thing in found["stays"]]
     if found["left"]:
         lines += ["not this environment's, left alone:", *(f"  {thing}" for thing in found["left"])]

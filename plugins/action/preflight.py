@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.isolation.live.drift import as_diff, differences
+from ..plugin_utils.isolation.live.drift import as_diff
 
 
 class ActionModule(EnvironmentStep):
@@ -25,8 +25,7 @@ class ActionModule(EnvironmentStep):
         notes = list(map(str, self.session.notes))
         for note in notes:
             Display().display(f"note: {note}")
-        shown = self._task.diff and self.nodes is None  # of a stack, the plan says what was changed by hand
-        drift = differences(self.live.environment, self.session.observation) if shown else []
+        drift = self.live.drift(self.session.observation) if self._task.diff else []
         if drift:
             Display().display(as_diff(drift))
         return {"changed": False, "notes": notes}

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.step import EnvironmentAction
+from ..plugin_utils.jobs.engines import kept_releases
 
 #: A commit in an image's tag; people need only its beginning.
 _COMMIT = re.compile(r"(?<=:)([0-9a-f]{12})[0-9a-f]{28}\b")
@@ -26,23 +27,12 @@ class ActionModule(EnvironmentAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call the module with what the inventory declares."""
         result, _options = self.begin(tmp, task_vars)
-        declaration = self.declaration
-        values = declaration.values
-        arguments = {
-            "directory": values["bulkhead_directory"],
-            "prefix": declaration.prefix,
-            "state_directory": values["bulkhead_state_directory"],
-        }
-        if self.nodes is None:
-            result.update(self.call("releases", arguments))
-        else:
-            engine = {"docker_host": values["bulkhead_docker_host"], "kept": True}
-            result.update(self.call("stack_info", {**arguments, **engine}))
-            result.pop("look", None)
+        prefix = self.declaration.prefix
+        result.update(kept_releases(self))
         if result.get("releases") == []:
-            Display().display(f"{declaration.prefix} has no releases here: it is not deployed")
+            Display().display(f"{prefix} has no releases here: it is not deployed")
         for release in result.get("releases", ()):
-            Display().display(shown(release, declaration.prefix, result["current"]))
+            Display().display(shown(release, prefix, result["current"]))
         return result
 
 

@@ -17,9 +17,10 @@ from ..module_utils.core.steps import Step, as_dicts, sentence
 from ..plugin_utils.gate.step import EnvironmentStep
 from ..plugin_utils.isolation.wording import number
 from ..plugin_utils.jobs import backup
+from ..plugin_utils.jobs.engines import engine_of
 from ..plugin_utils.jobs.restore import Intention, another, reader, refusals, refusals_before, staying
 from ..plugin_utils.jobs.restore_scripts import read_scripts
-from ..plugin_utils.release.render import Release, secret_values
+from ..plugin_utils.release.render import secret_values
 from ..plugin_utils.secrets.editing import SecretsProblem
 from ..plugin_utils.secrets.identity import VARIABLE, backup_identity
 
@@ -76,7 +77,8 @@ class ActionModule(EnvironmentStep):
             "identity": identity,
         }
         hidden = [*secret_values(release), *texts_to_hide([identity])]
-        looked: dict[str, Any] = mask(self._called(release, {**call, "look": True}), hidden)
+        engine = engine_of(self)
+        looked: dict[str, Any] = mask(engine.at_data(release, "restore", {**call, "look": True}), hidden)
         if looked.get("failed"):
             return {**looked, "msg": f"{looked['msg']}{another(values['bulkhead_restore'], origin)}"}
         manifest = looked["manifest"]
@@ -91,12 +93,8 @@ class ActionModule(EnvironmentStep):
         call.update(wanted=manifest["path"], look=False, foreign=foreign, **scripts)
         call["files"] = intention.files != "leave"
         call["backup_first"] = values["bulkhead_backup_before_restore"]
-        again: list[str] = []
-        if self.nodes is not None:
-            from ..plugin_utils.jobs.stack import forget_prepared  # only here: one machine forgets as it restores
-
-            again = forget_prepared(self)
-        answer: dict[str, Any] = mask(self._called(release, call), hidden)
+        again = engine.forget_prepared()
+        answer: dict[str, Any] = mask(engine.at_data(release, "restore", call), hidden)
         if answer.get("failed"):
             return answer
         done = answer["restored"]
@@ -107,14 +105,6 @@ class ActionModule(EnvironmentStep):
         steps = as_dicts([restore._replace(detail=f"{made}; {_files_told(done)}"), *kept, *removed])
         self.live.ending.conclude(self.session, "restore", steps)
         return {"changed": True, "manifest": manifest, "restored": done, "steps": steps}
-
-    def _called(self, release: Release, given: Mapping[str, Any]) -> dict[str, Any]:
-        if self.nodes is None:
-            return self.module("restore", given)
-        from ..plugin_utils.jobs.stack import on_data_node  # only here: one machine does without
-
-        self.session.steps.append("restore")
-        return on_data_node(self, release, "restore", given)
 
     @staticmethod
     def _refuse(reasons: list[str]) -> None:

@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 
 from ..module_utils.core.masking import mask
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.jobs.converge import run_arguments, ship
+from ..plugin_utils.jobs.engines import engine_of, kept_releases
 from ..plugin_utils.release.render import secret_values
 
 
@@ -25,18 +25,12 @@ class ActionModule(EnvironmentStep):
     def act(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the machine for its kept releases, judge the one that is wanted, and converge to it."""
         release = self.release()
-        wanted = {"wanted": self.declaration.values["bulkhead_release"]}
-        kept = self.module("releases" if self.nodes is None else "stack_info", wanted)
+        kept = kept_releases(self, self.declaration.values["bulkhead_release"])
         if kept.get("failed"):
             return kept
         target = kept["target"]
         self.live.judge_release(self.session, target["environment"])
-        if self.nodes is None:
-            answer = ship(self, "", run_arguments(self, release), {"name": target["release"]})
-        else:
-            from ..plugin_utils.jobs.stack import roll_back  # only here: one machine does without
-
-            answer = roll_back(self, target)
+        answer = engine_of(self).roll_back(release, target)
         self.session.has_converged(answer)
         masked: dict[str, Any] = mask(answer, secret_values(release))
         if not (masked.get("changed") or masked.get("failed")):

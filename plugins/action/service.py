@@ -21,11 +21,10 @@ from ansible.utils.display import Display
 from ..module_utils.core.masking import mask, texts_to_hide, typed_secrets
 from ..plugin_utils.declaration.variables import defaults
 from ..plugin_utils.gate.step import EnvironmentStep
-from ..plugin_utils.isolation import naming
 from ..plugin_utils.jobs import services as jobs
-from ..plugin_utils.jobs.converge import run_arguments, ship
+from ..plugin_utils.jobs.engine import CommandPlace
+from ..plugin_utils.jobs.engines import engine_of
 from ..plugin_utils.release.render import Release, secret_values
-from ..plugin_utils.release.services import services as machine_services
 from ..plugin_utils.release.stack import StackService
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,9 +44,6 @@ class ActionModule(EnvironmentStep):
 
     NOT_ON_SWARM: ClassVar = ""
 
-    #: Of a stack: the host on which a command runs, and the container of a task there.
-    place: tuple[str, str] | None = None
-
     def only_reads(self, given: Mapping[str, Any]) -> bool:
         """List and logs only read, and a shell without a command only prints a line to run."""
         values = self.declaration.values
@@ -61,34 +57,50 @@ class ActionModule(EnvironmentStep):
             services, command = self._meant(job, release)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        if self.nodes is not None:
-            from ..plugin_utils.jobs import stack  # only here: one machine does without
+        if job == "shell" and not command:
+            return self._open(release, services[0])
+        if job in ("shell", "manage"):
+            return self._execute(job, release, services[0], command)
+        engine, hidden = engine_of(self), secret_values(release)
+        shown = ""
+        if job == "list":
+            found, shown = engine.services(release, services)
+        elif job == "logs":
+            found = engine.logs(release, services)
+        else:
+            found = engine.restart(release, services)
+        answer: dict[str, Any] = mask(found, hidden)
+        if answer.get("failed"):
+            return answer
+        _show(answer, mask(shown, hidden))
+        if job == "logs":
+            self._follow(answer, lambda **more: mask(engine.logs(release, services, **more), hidden))
+        if job == "restart":
+            self.live.ending.conclude(self.session, job, answer["steps"])
+        return answer
 
-            if job in ("list", "logs", "restart"):
-                return stack.service_job(self, job, release, services)
-            self.place = stack.task_of(self, services[0])
-        sent = self._sent() if command else {}
-        if job == "manage" and "input" not in sent and jobs.needs_terminal(command[len(services[0].manage) :]):
-            container = f"{services[0].container}-1" if services[0].replicas > 1 else services[0].container
+    def _open(self, release: Release, service: StackService) -> dict[str, Any]:
+        """Say how to open a terminal in a service's container."""
+        line = self._line(engine_of(self).terminal_place(release, service), ["sh"])
+        Display().display(f"Ansible cannot open a terminal. Run:\n  {line}")
+        return {"changed": False, "command": line}
+
+    def _execute(self, job: str, release: Release, service: StackService, command: list[str]) -> dict[str, Any]:
+        """Run a command in a service's container."""
+        engine = engine_of(self)
+        place, sent = engine.command_place(service), self._sent()
+        if job == "manage" and "input" not in sent and jobs.needs_terminal(command[len(service.manage) :]):
             raise AnsibleActionFail(
                 f"{shlex.join(command)} asks a person, and Ansible cannot open a terminal. Run:\n  "
-                f"{self._line(container, command)}\nor give it its input (bulkhead_input_file)"
+                f"{self._line(place, command)}\nor give it its input (bulkhead_input_file)"
             )
         given_values = [str(value) for value in (sent.get("variables") or {}).values()]
         hidden = [*secret_values(release), *texts_to_hide([*typed_secrets(command), *given_values])]
-        if job == "restart":
-            done = self._restart(release, services)
-        else:
-            done = self._call(job, release, services, command, sent=_packed(sent))
+        done = engine.execute(release, place, service, job, command=command, sent=_packed(sent))
         answer: dict[str, Any] = mask(done, hidden)
-        self._show(answer, job)
-        if job == "logs" and not answer.get("failed"):
-            self._follow(answer, lambda **more: mask(self._call(job, release, services, command, **more), hidden))
-        if answer.get("failed"):
-            return answer
-        if job == "shell" and not command:
-            return {**answer, "command": self._terminal(services[0], answer["services"][0]["container"])}
-        if not self.only_reads(given):
+        silent = "lines" in answer and not answer["lines"] and not self._task.check_mode
+        _show(answer, "(no output; a command has no terminal, and no input but bulkhead_input_file)" if silent else "")
+        if not answer.get("failed"):
             self.live.ending.conclude(self.session, job, answer["steps"])
         return answer
 
@@ -110,21 +122,6 @@ class ActionModule(EnvironmentStep):
         if job == "logs" and values["bulkhead_lines"] < 1:
             raise ValueError(f"bulkhead_lines is {values['bulkhead_lines']}; it must be 1 or more")
         return jobs.chosen(self.declaration.prefix, stack, wanted), []
-
-    def _restart(self, release: Release, services: Sequence[StackService]) -> dict[str, Any]:
-        """Restart services, dependencies first; those with a stand-in at last, and without a gap."""
-        current = self.module("releases", {}).get("current")
-        rolling = [service.name for service in services if service.rolling and current]
-        others = [service for service in services if service.name not in rolling]
-        answer: dict[str, Any] = {"steps": [], "changed": False}
-        if others or not rolling:
-            answer = self._call("restart", release, others, [])
-        if answer.get("failed") or not rolling:
-            return answer
-        replaced = ship(self, "", run_arguments(self, release), {"name": current, "restart": rolling})
-        if replaced.get("failed"):
-            return replaced
-        return {**answer, "changed": True, "steps": [*answer["steps"], *replaced["steps"]]}
 
     def _sent(self) -> dict[str, Any]:
         """What a command gets beside its words: standard input from a file, variables from the inventory."""
@@ -162,60 +159,18 @@ class ActionModule(EnvironmentStep):
                     last[log["container"]] = _time_of(fresh)
                     Display().display("\n".join([f"== {log['container']}", *fresh]))
 
-    def _call(
-        self, job: str, release: Release, services: Sequence[StackService], command: list[str], **more: Any
-    ) -> dict[str, Any]:
-        known = {service.name: service.as_dict() for service in machine_services(release)}
-        values = self.declaration.values
-        return self._module(
-            {
-                "job": "list" if job == "shell" and not command else job,
-                "project": naming.project_name(self.declaration.prefix),
-                "services": [known[service.name] for service in services],
-                "lines": values["bulkhead_lines"],
-                "since": values["bulkhead_since"],
-                "command": command,
-                "secret_names": [setting.key for setting in release.settings if setting.secret],
-                "timeout": values["bulkhead_wait_timeout"],
-                "readiness_delay": values["bulkhead_readiness_delay"],
-                **more,
-            },
-        )
-
-    def _module(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        if self.place is None or self.nodes is None:
-            return self.module("service", arguments)
-        self.session.steps.append("service")
-        return self.nodes.call(self.place[0], "service", {**self.common(), **arguments, "swarm": True})
-
-    def _show(self, answer: Mapping[str, Any], job: str) -> None:
-        shown = []
-        for log in answer.get("logs", ()):
-            shown += [f"== {log['container']}", *log["lines"]]
-        shown += answer.get("lines", ())
-        if job == "list" and answer.get("services"):
-            shown.append(jobs.listing(answer["services"]))
-        if job in ("shell", "manage") and "lines" in answer and not answer["lines"] and not self._task.check_mode:
-            shown.append("(no output; a command has no terminal, and no input but bulkhead_input_file)")
-        if shown:
-            Display().display("\n".join(shown))
-
-    def _terminal(self, service: StackService, container: str) -> str:
-        if not container:
-            raise AnsibleActionFail(
-                f"{self.declaration.prefix} is not deployed here: service {service.name} has no container. Deploy first"
-            )
-        line = self._line(container, ["sh"])
-        Display().display(f"Ansible cannot open a terminal. Run:\n  {line}")
-        return line
-
-    def _line(self, container: str, inside: Sequence[str]) -> str:
+    def _line(self, place: CommandPlace, inside: Sequence[str]) -> str:
         usual = defaults(self.gate.inventory.loader)["bulkhead_docker_host"]
         host = self.declaration.values["bulkhead_docker_host"]
-        if self.place is None or self.nodes is None:
-            return jobs.terminal_command(container, host, usual, self.task_vars, inside)
-        there, task = self.place
-        return jobs.terminal_command(task[:12], host, usual, self.nodes.variables(there), inside)
+        return jobs.terminal_command(place.container, host, usual, place.variables, inside)
+
+
+def _show(answer: Mapping[str, Any], *more: str) -> None:
+    """Show logs and lines of an answer, and what else there is to say."""
+    logs = (line for log in answer.get("logs", ()) for line in (f"== {log['container']}", *log["lines"]))
+    shown = [*logs, *answer.get("lines", ()), *filter(None, more)]
+    if shown:
+        Display().display("\n".join(shown))
 
 
 def _packed(sent: Mapping[str, Any]) -> str:

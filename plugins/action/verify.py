@@ -94,8 +94,6 @@ def _is_deployed(prefix: str, answer: dict[str, Any]) -> bool:
 
 def _probed(prefix: str, probed: dict[str, Any], stopping: list[Any]) -> str:
     """One line for a verification without a deployment."""
-    if not probed:
-        return f"{prefix}: its services and nodes are {'not ' if stopping else ''}as they should be"
     asked = [(probed["names"], "name"), (probed["addresses"], "address"), (probed["requests"], "request")]
     return (
         f"{prefix}: probed from {number(probed['containers'], 'container')}: "

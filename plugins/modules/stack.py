@@ -27,8 +27,24 @@ options:
   job:
     type: str
     required: true
-    choices: [images, fetch, foresee, apply, rollback, restart, forget, destroy, renew]
-    description: What to do. V(renew) only renews the lease of the run, while another node works.
+    choices:
+      - images
+      - fetch
+      - forget_images
+      - foresee
+      - apply
+      - rollback
+      - restart
+      - forget
+      - destroy
+      - renew
+      - label
+      - ready
+      - lead
+      - leave
+    description:
+      - What to do. V(renew) only renews the lease of the run, while another node works.
+      - V(ready), V(lead) and V(leave) are asked of a node, about its front door, and V(label) of a manager.
   given: {type: str, default: "", description: What the job needs. Filled in by the action.}
 """
 
@@ -51,6 +67,16 @@ release:
   description: The release in force.
   returned: when a release is deployed
   type: str
+kept_images:
+  description: The images of all kept releases, if there are images that none of them runs any more.
+  returned: when a release is deployed
+  type: list
+  elements: str
+notes:
+  description: What to say of it afterwards.
+  returned: for the jobs V(forget) and V(forget_images)
+  type: list
+  elements: str
 pinned:
   description: Each image with the digest that it means.
   returned: for the job V(images)

@@ -27,6 +27,11 @@ options:
   wanted: {type: str, default: "", description: "The release to look up, or V(previous)."}
   logs: {type: list, elements: str, default: [], description: The services whose last lines are wanted.}
   lines: {type: int, default: 100, description: How many lines of each log.}
+  secret_names:
+    type: list
+    elements: str
+    default: []
+    description: Names of settings whose values in kept releases are hidden in logs.
   since: {type: str, default: "", description: "From when on, as C(docker service logs --since) takes it."}
 """
 
@@ -59,7 +64,7 @@ target:
   returned: when O(wanted) is set
   type: dict
 logs:
-  description: The last lines of each service.
+  description: The last lines of each task of the services. C(missing) says why some may not be there.
   returned: when O(logs) is set
   type: list
   elements: dict
@@ -70,10 +75,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.arguments import ENVIRONMENT
+from ..module_utils.core.masking import mask, texts_to_hide
 from ..module_utils.docker.engine import Engine
 from ..module_utils.run_module import answer
+from ..module_utils.stack.deciding import UNDECIDED, why_undecided
 from ..module_utils.stack.kept import KeptReleases
-from ..module_utils.stack.logs import service_log
+from ..module_utils.stack.logs import service_logs
 from ..module_utils.stack.look import look
 from ..module_utils.swarm.api import SwarmApi, SwarmError
 
@@ -86,10 +93,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     api = SwarmApi(params["docker_host"])
     seen = look(api)
     result: dict[str, Any] = {"changed": False, "look": seen}
-    if seen["refused"] or not seen["control"]:
+    why = why_undecided(seen)
+    if why:
         if params["kept"] or params["wanted"] or params["logs"]:
-            why = seen["refused"] or "this engine is no manager of a swarm"
-            raise SwarmError("the swarm cannot be asked: %s. What runs goes on" % why)
+            raise SwarmError(UNDECIDED % why)
         return result
     kept = KeptReleases(api, params["prefix"])
     result["data_node"] = kept.data_node
@@ -102,7 +109,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if params["logs"]:
         engine = Engine(module, params["docker_host"])
         given = (params["lines"], params["since"])
-        result["logs"] = [{"container": name, "lines": service_log(engine, name, *given)} for name in params["logs"]]
+        logs = [log for name in params["logs"] for log in service_logs(engine, name, *given)]
+        result["logs"] = mask(logs, texts_to_hide(kept.secrets(params["secret_names"])))
     return result
 
 
@@ -115,6 +123,7 @@ def main() -> None:
             "logs": {"type": "list", "elements": "str", "default": []},
             "lines": {"type": "int", "default": 100},
             "since": {"type": "str", "default": ""},
+            "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,
     )

@@ -23,7 +23,11 @@ attributes:
 options:
   prefix: {type: str, default: "", description: The environment's prefix.}
   token: {type: str, default: "", description: The ID of the run that holds the environment's lock.}
-  project: {type: str, default: "", description: The environment's Compose project.}
+  project: {type: str, default: "", description: "The environment's Compose project, or its stack."}
+  swarm:
+    type: bool
+    default: false
+    description: Whether the containers are tasks of a stack on this node. O(questions) then name services.
   resolve: {type: list, elements: str, default: [], description: Others' names to resolve from inside each container.}
   connect:
     type: list
@@ -76,7 +80,7 @@ from ..module_utils.certificates.pem import dates
 from ..module_utils.certificates.store import Store
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine, EngineError
-from ..module_utils.docker.labels import PROJECT, WORKING_DIRECTORY
+from ..module_utils.docker.labels import PROJECT, STACK, SWARM_SERVICE, WORKING_DIRECTORY
 from ..module_utils.edge.answers import at_the_door
 from ..module_utils.edge.observed import observe
 from ..module_utils.host.mounts import Mounted, strays
@@ -90,12 +94,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     engine = Engine(module, params["docker_host"])
     observation = observe(engine, params["state_directory"], params["directories"])
     prober = Prober(engine, params["timeout"])
+    label = STACK if params["swarm"] else PROJECT
     own = [
         container
         for container in observation["containers"]
-        if container["labels"].get(PROJECT) == params["project"] and container["running"] and container["networks"]
+        if container["labels"].get(label) == params["project"] and container["running"] and container["networks"]
     ]
-    _refuse_strays(own)
+    if params["swarm"]:
+        questions = _of_tasks(params["questions"], own)
+    else:
+        _refuse_strays(own)
+        questions = params["questions"]
     connect = targets(params["connect"], own, observation["networks"])
     ask = {"resolve": params["resolve"], "connect": connect}
     requests = at_the_door(params["requests"], observation["state_directory"])
@@ -103,7 +112,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     with ThreadPoolExecutor(3) as pool:
         inside = pool.submit(prober.inside, own if params["resolve"] or connect else [], ask)
         answers = pool.submit(prober.requests, requests)
-        replies = pool.submit(prober.execute, params["questions"])
+        replies = pool.submit(prober.execute, questions)
     return {
         "changed": False,
         "observation": observation,
@@ -126,6 +135,12 @@ def _refuse_strays(containers: list[dict[str, Any]]) -> None:
             )
 
 
+def _of_tasks(questions: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The questions for services that have a task here, each for the container of one."""
+    names = {task["labels"].get(SWARM_SERVICE, ""): task["name"] for task in tasks}
+    return [dict(asked, container=names[asked["container"]]) for asked in questions if asked["container"] in names]
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -133,6 +148,7 @@ def main() -> None:
             "prefix": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": False},
             "project": {"type": "str", "default": ""},
+            "swarm": {"type": "bool", "default": False},
             "resolve": {"type": "list", "elements": "str", "default": []},
             "connect": {"type": "list", "elements": "dict", "default": []},
             "requests": {"type": "list", "elements": "dict", "default": []},

@@ -23,12 +23,12 @@ import yaml
 from certificate import self_signed
 from container_registry import USER, ContainerRegistry
 from steady_client import ask
-from support import Place, Run, Site, docker, health_check
+from support import Place, Run, Site, docker, health_check, only
 from swarm_servers import SwarmServer, SwarmServers
 
-NGINX, REDIS = "bulkhead-demo/nginx:1.26", "bulkhead-demo/redis:8"
+NGINX, REDIS, HAPROXY = "bulkhead-demo/nginx:1.26", "bulkhead-demo/redis:8", "bulkhead-demo/haproxy:3.0"
 DOMAIN = "shop.example.com"
-HTTP, HTTPS = 8080, 8443
+HTTP, HTTPS, NEAR = 8080, 8443, 9000
 
 #: What its application runs, and how it is asked whether it does.
 SERVE = "echo serving; exec /bin/busybox httpd -f -p 8000 -h /www"
@@ -44,15 +44,33 @@ DEPLOY = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
 
 
 class StackSite(Site):
-    """The inventory of one environment, whose hosts are servers."""
+    """The inventory of one stack, whose hosts are servers, and of environments of Compose, each on one of them."""
 
     servers: SwarmServers
+    beside: dict[str, SwarmServer]
 
     def write(self, locked: Any = ()) -> None:
         """Write the inventory with a host for each server."""
         super().write(locked)
-        hosts = {f"{server.name}-shop": server.variables for server in self.servers}
-        (self.inventory / "hosts.yml").write_text(yaml.safe_dump({"stack": {"hosts": hosts}}))
+        hosts = {f"{server.name}-shop": _on(server) for server in self.servers}
+        groups = {"stack": {"hosts": hosts}}
+        for group, server in self.beside.items():
+            groups[group] = {"hosts": {f"{server.name}-{group}": _on(server)}}
+        (self.inventory / "hosts.yml").write_text(yaml.safe_dump(groups))
+
+
+def _on(server: SwarmServer) -> dict[str, Any]:
+    """What the inventory says of a host that is a server: environments on the same one name it alike."""
+    return {**server.variables, "bulkhead_machine": server.name}
+
+
+def compose_place(stack: Place, server: SwarmServer) -> Place:
+    """An environment of Compose on a server of the stack, of one service with a port that only that server reaches."""
+    site = stack.site
+    assert isinstance(site, StackSite)
+    site.beside["near"] = server
+    web = {"image": "tiny", "command": ["/bin/busybox", "httpd", "-f", "-p", "8000", "-h", "/bin"]}
+    return site.small("near", "near", services=only(web={**web, "ports": [f"127.0.0.1:{NEAR}:8000"]}))
 
 
 def give_repository(server: SwarmServer) -> None:
@@ -72,6 +90,15 @@ def give_repository(server: SwarmServer) -> None:
     docker("cp", str(plugin), f"{server.container}:{BUILDX[0]}")
 
 
+def commit(server: SwarmServer, word: str) -> None:
+    """Change the application: another page, which answers one word."""
+    write = f"cd {REPOSITORY} && echo {word} >www/index.html"
+    done = server.run(
+        "sh", "-c", f"{write} && git -c user.name=t -c user.email=t@example.com commit --quiet --all --message {word}"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def trust_registry(servers: SwarmServers, registry: ContainerRegistry) -> None:
     """Have each server's engine take the registry's certificate."""
     for server in servers:
@@ -86,7 +113,7 @@ def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: P
         registry.push(image, name)
     trust_registry(servers, registry)
     site = StackSite(directory, servers.name, host_variables={"ansible_timeout": 5})
-    site.servers = servers
+    site.servers, site.beside = servers, {}
     certificate, key = self_signed([DOMAIN])
     place = site.add(
         "stack",
@@ -135,6 +162,14 @@ def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: P
     return place
 
 
+def alone(stack: Place) -> None:
+    """Take the environment beside a stack out of the inventory again."""
+    site = stack.site
+    assert isinstance(site, StackSite)
+    site.beside.clear()
+    site.places.pop("near")
+
+
 @dataclass
 class Requests:
     """How many were answered, and what became of the others."""
@@ -144,14 +179,14 @@ class Requests:
 
 
 @contextmanager
-def steady_requests(*addresses: str) -> Iterator[Requests]:
-    """Ask each address in turn, twenty times a second, while the block runs."""
+def steady_requests(*addresses: str, port: int = HTTPS) -> Iterator[Requests]:
+    """Ask each address in turn, ten times a second, while the block runs."""
     found, over = Requests(), threading.Event()
 
     def visit(address: str) -> None:
         while not over.wait(0.1):
             try:
-                status, _headers = ask(address, HTTPS, DOMAIN)
+                status, _headers = ask(address, port, DOMAIN)
                 if status != 200:
                     raise OSError(f"status {status}")
                 found.served += 1

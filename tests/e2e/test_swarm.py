@@ -13,19 +13,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
-from container_registry import container_registry
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
+from container_registry import ContainerRegistry, container_registry
 from observe import ProcessArguments, eventually
+from stack_doors import behind_doors, give_doors, other_route, state_of
 from steady_client import ask
 from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
-from swarm_stack import DOMAIN, HTTPS, SHELL, play, stack_place, steady_requests
+from swarm_stack import DOMAIN, HTTPS, NEAR, SHELL, alone, commit, compose_place, play, stack_place, steady_requests
 
+PREFIX = "io.bulkhead.prefix"
 PLAYBOOK = ROOT / "playbooks/swarm.yml"
 #: A Python whose clock is ten minutes ahead.
 EARLY = """#!/bin/sh
@@ -127,11 +131,16 @@ def test_form(group: Group) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(group: Group, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def registry(group: Group, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerRegistry]:
+    """A registry that the swarm's nodes reach."""
+    with container_registry(tmp_path_factory.mktemp("images") / "registry", f"{group.servers.subnet}.1") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack(group: Group, registry: ContainerRegistry, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """An environment on the swarm, which is not deployed yet; its data is to be on node1."""
-    directory = tmp_path_factory.mktemp("stack")
-    with container_registry(directory / "registry", f"{group.servers.subnet}.1") as registry:
-        yield stack_place(group.servers, registry, directory / "site")
+    return stack_place(group.servers, registry, tmp_path_factory.mktemp("stack") / "site")
 
 
 def services(group: Group, place: Place, manager: str = "node1") -> dict[str, str]:
@@ -211,11 +220,65 @@ def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
     assert requests.failed == [] and requests.served > 50
     assert set(running(group, stack, "nginx")) >= {task for task, node in nginx.items() if node != "node3"}
     assert play(stack, "releases").succeeded().output.count("\n* ") == 1
-    assert "serving" in play(stack, "logs", "-e", "bulkhead_service=django").succeeded().output
+    logs = play(stack, "logs", "-e", "bulkhead_service=django", "-e", "bulkhead_follow=2").succeeded().output
+    assert "serving" in logs and f"== {stack.prefix}_django_prod.1@node" in logs
     assert "2 of 2 tasks" in play(stack, "services").succeeded().output
     said = play(stack, "shell", "-e", "bulkhead_service=django", "-e", "bulkhead_command='/bin/busybox echo $SAY'")
     assert "$SAY" in said.succeeded().output
-    play(stack, "verify").succeeded()
+    assert "; isolated" in play(stack, "verify").succeeded().output
+
+
+@pytest.mark.full  # a minute
+def test_an_environment_of_compose_beside_it(group: Group, stack: Place) -> None:
+    """Each is deployed while the other runs, and leaves it alone. Ports that both want are refused before."""
+    server = group.servers.named("node2")
+    near = compose_place(stack, server)
+    tasks = running(group, stack, "django_prod") | running(group, stack, "nginx")
+    done = near.deploy().succeeded()
+    assert stack.prefix in done.result("verify")["receipt"]["bystanders"]
+    assert running(group, stack, "django_prod") | running(group, stack, "nginx") == tasks
+    container = server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web")
+
+    stack.variables["bulkhead_env"]["SAY"] = "beside"
+    receipt = stack.deploy().succeeded().result("verify")["receipt"]
+    assert near.prefix in receipt["bystanders"] and receipt["bystander_changes"] == []
+    assert all(receipt["probed"][what] for what in ("containers", "addresses", "names"))
+    assert server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web") == container
+
+    web = near.variables["bulkhead_services"]["web"]
+    web["ports"] = [f"{NEAR}:8000"]
+    near.deploy().succeeded()
+    said = play(stack, "verify")
+    assert "foreign-port-connects" in said.error and f":{NEAR} of {near.prefix}" in said.output
+    web["ports"] = [f"{HTTPS}:8000"]
+    before = server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web")
+    refused = near.deploy()
+    assert f"port {HTTPS}" in refused.error + refused.output and refused.changed == 0
+    assert server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web") == before
+    play(near, "destroy", "-e", f"bulkhead_confirm={near.prefix}").succeeded()
+    alone(stack)
+
+
+@pytest.mark.full  # a minute
+def test_images_that_no_release_needs(group: Group, stack: Place) -> None:
+    """They go from all nodes, once no container of an ended task has them."""
+    manager = group.servers[0]
+    listing = ("image", "ls", "--digests", "--format", "{{.Digest}}", "--filter", f"label={PREFIX}={stack.prefix}")
+
+    def images() -> list[set[str]]:
+        return [set(server.docker(*listing).split()) for server in group.servers]
+
+    manager.docker("swarm", "update", "--task-history-limit", "0")
+    stack.variables["bulkhead_keep_releases"] = 1
+    (first,) = images()[0]
+    for word in ("one", "two"):
+        commit(manager, word)
+        stack.deploy().succeeded()
+    assert all(first not in found for found in images())
+    # Of the release before, a task may have been there until now.
+    assert len(images()[0]) in (1, 2)
+    manager.docker("swarm", "update", "--task-history-limit", "5")
+    del stack.variables["bulkhead_keep_releases"]
 
 
 @pytest.mark.full  # four minutes
@@ -243,13 +306,84 @@ def test_ten_releases_and_a_killed_worker(group: Group, stack: Place) -> None:
     assert len(requests.failed) <= len(others), requests.failed
 
 
+def test_behind_the_front_doors_of_its_nodes(group: Group, stack: Place, registry: ContainerRegistry) -> None:
+    """A stack leaves its own ports for the doors of its nodes. No request fails while nginx and relays are replaced,
+    and while a node with both is drained; no other environment's route changes."""
+    first, second, third = group.servers
+    addresses = [server.address for server in group.servers]
+    give_doors(stack, registry)
+    others = [other_route(stack, server) for server in group.servers]
+    assert all(len(live) == 1 for _disk, live in others)
+    behind_doors(stack, registry)
+    stack.deploy().succeeded()
+    assert set(running(group, stack, "relay").values()) == {"node1", "node2", "node3"}
+    for address in addresses:
+        assert ask(address, 443, DOMAIN)[0] == 200
+        with pytest.raises(OSError):
+            ask(address, 443, "unknown.example.com")
+        with pytest.raises(OSError):
+            ask(address, HTTPS, DOMAIN)
+    log = first.docker("service", "logs", "--raw", f"{stack.prefix}_nginx")
+    assert f"{group.servers.subnet}.1 - " in log
+
+    before = running(group, stack, "nginx") | running(group, stack, "relay")
+    with steady_requests(*addresses[:2], port=443) as requests:
+        stack.variables |= {"bulkhead_nginx_body_size": "20m", "bulkhead_edge_connections": 900}
+        stack.deploy().succeeded()
+        assert not before.keys() & (running(group, stack, "nginx") | running(group, stack, "relay"))
+        first.docker("node", "update", "--availability", "drain", "node3")
+        eventually(lambda: set(running(group, stack, "nginx").values()) == {"node1", "node2"}, 60)
+        eventually(lambda: len(running(group, stack, "django_prod")) == 2, 60)
+        first.docker("node", "update", "--availability", "active", "node3")
+        eventually(lambda: _answers(third.address), 60)
+    print(f"{requests.served} requests through two front doors")
+    assert requests.failed == [] and requests.served > 100
+    assert [other_route(stack, server) for server in group.servers] == others
+
+    door = second.docker("ps", "--quiet", "--filter", "label=io.bulkhead.edge")
+    second.run("kill", "-9", second.docker("inspect", "--format", "{{.State.Pid}}", door))
+    eventually(lambda: _answers(second.address), 20)
+    play(stack, "verify").succeeded()
+    assert stack.deploy("--check").succeeded().changed == 0
+
+
+def _answers(address: str) -> bool:
+    with suppress(OSError):
+        return ask(address, 443, DOMAIN)[0] == 200
+    return False
+
+
+@pytest.mark.full  # a minute
+def test_a_node_with_a_front_door_is_lost(group: Group, stack: Place) -> None:
+    """No request at the other doors fails. Once its own door is set up again after the boot, it leads to the stack."""
+    third = group.servers[2]
+    with steady_requests(*(server.address for server in group.servers.members[:2]), port=443) as requests:
+        eventually(lambda: requests.served > 20, 20)
+        third.kill()
+        eventually(lambda: set(running(group, stack, "nginx").values()) == {"node1", "node2"}, 60)
+        served = requests.served
+        eventually(lambda: requests.served > served + 100, 60)
+    print(f"{requests.served} requests at the other doors, failed: {requests.failed}")
+    assert len(requests.failed) <= 2, requests.failed  # those that were on their way to its nginx
+    third.start()
+    eventually(lambda: "node3" in group.nodes("node1"), 60)
+    play(stack, "edge").succeeded()
+    eventually(lambda: _answers(third.address), 60)
+
+
 def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
     bystanders = group.tasks("node1")
     done = play(stack, "destroy", "-e", f"bulkhead_confirm={stack.prefix}").succeeded()
     assert f"remove service {stack.prefix}_nginx" in done.output
     assert services(group, stack) == {}
+    for server in group.servers:
+        kept = [places.routes(state_of(stack)), places.sockets(state_of(stack))]
+        assert stack.prefix not in server.run("ls", *kept).stdout
+        assert len(other_route(stack, server)[1]) == 1
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
+    mine = ("image", "ls", "--quiet", "--filter", f"label={PREFIX}={stack.prefix}")
+    assert [server.docker(*mine) for server in group.servers] == ["", "", ""]
     assert group.tasks("node1") == bystanders
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ def _move(servers: SwarmServers, registry: ContainerRegistry, directory: Path) -
     ports = {"bind_address": "127.0.0.1", "http_port": free_port(), "https_port": free_port()}
     old = environment(one, registry.loopback, here, {}, **ports)
     many = StackSite(directory / "many", servers.name, host_variables={"ansible_timeout": 5})
-    many.servers = servers
+    many.servers, many.beside = servers, {}
     swarm = {"engine": "swarm", "swarm": "tests", "registry": f"{registry.address}/shop"}
     open_networks = {"networks": {"default": {"driver_opts": {"encrypted": "false"}}}}
     new = environment(
@@ -248,13 +249,44 @@ def test_from_one_machine_to_a_swarm(move: Move) -> None:
 
 
 def test_a_new_password(move: Move) -> None:
-    """The database of a stack takes a new password, and the earlier one ends."""
+    """The database of a stack takes a new password, and the earlier one ends. Visitors wait as long as is measured."""
     before, migrations = move.logins(), move.migrations()
     words = move.new.secrets["bulkhead_secrets"]
     words["DB_PASSWORD"] = f"new-{words['DB_PASSWORD']}"
-    move.new.deploy().succeeded()
-    assert move.migrations() == migrations
     address = move.servers.named("node2").address
-    eventually(lambda: ask(address, HTTPS, DOMAIN, "/1000001")[0] == 200, 20)
+    with Visitor(address, HTTPS) as visitor:
+        eventually(lambda: len(visitor.answered) > 20, 60)
+        move.new.deploy().succeeded()
+        answered = len(visitor.answered)
+        eventually(lambda: len(visitor.answered) > answered + 20, 60)
+    times = [at for at, _address, _number in visitor.answered]
+    gap = max(later - earlier for earlier, later in pairwise(times))
+    print(f"visitors waited {gap:.1f} s for a new password")
+    assert gap < 60 and move.migrations() == migrations
     assert len(before) == len(move.logins()) == 1 and before != move.logins()
+    assert move.new.deploy().succeeded().changed == 0
+
+
+def test_the_label_on_another_node(move: Move) -> None:
+    """The database ends, starts empty nowhere, and is back with its rows when the label is."""
+    leader, node, prefix = move.servers[0], move.servers.named("node2"), move.new.prefix
+    label, rows = f"io.bulkhead.data.{prefix}", move.sql("SELECT count(*) FROM visit")
+
+    def give(name: str, instead_of: str) -> None:
+        leader.docker("node", "update", "--label-rm", label, instead_of)
+        leader.docker("node", "update", "--label-add", f"{label}=true", name)
+
+    def said() -> str:
+        how = ("--no-trunc", "--format", "{{.CurrentState}} {{.Error}}")
+        return leader.docker("service", "ps", *how, f"{prefix}_postgresql")
+
+    give("node1", instead_of="node2")
+    eventually(lambda: "no suitable node" in said(), 60)
+    assert leader.docker("volume", "ls", "--quiet", "--filter", f"label=io.bulkhead.prefix={prefix}") == ""
+    run = move.new.deploy()
+    assert "data-node" in run.error and "node2 had the volumes" in run.output
+    give("node2", instead_of="node1")
+    with Visitor(node.address, HTTPS) as visitor:
+        eventually(lambda: visitor.answered, 120)
+    assert int(move.sql("SELECT count(*) FROM visit")) >= int(rows)
     assert move.new.deploy().succeeded().changed == 0

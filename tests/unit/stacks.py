@@ -64,4 +64,12 @@ def seen_node(identity: str, **more: Any) -> dict[str, Any]:
 def seen_swarm(**more: Any) -> dict[str, Any]:
     """A swarm of one node with nothing on it."""
     kinds: dict[str, Any] = {kind: [] for kind in ("services", "tasks", "networks", "configs", "secrets")}
-    return {"control": True, "refused": "", "node": "n1", "nodes": [seen_node("n1", role="manager")], **kinds, **more}
+    return {
+        "state": "active",
+        "control": True,
+        "refused": "",
+        "node": "n1",
+        "nodes": [seen_node("n1", role="manager")],
+        **kinds,
+        **more,
+    }

@@ -22,6 +22,9 @@ STACK = "com.docker.stack.namespace"
 #: Docker's, on the container of a task: the name of its service.
 SWARM_SERVICE = "com.docker.swarm.service.name"
 
+#: Both of them, on the container of a task.
+OF_A_STACK = frozenset({STACK, SWARM_SERVICE})
+
 # Ours. The first three say which environment a container, network, volume or image was made for.
 APPLICATION = "io.bulkhead.project"
 ENVIRONMENT = "io.bulkhead.environment"
@@ -44,6 +47,12 @@ FRONT_DOOR = "io.bulkhead.edge"
 
 #: On the node of a swarm that has an environment's volumes: this and the environment's prefix, with the value ``true``.
 DATA = "io.bulkhead.data."
+#: Stands for that node's id in a stack file: the manager puts it there. The label alone would let the engine start a
+#: database empty on another node, at the moment when somebody gives the label to that one.
+DATA_NODE_ID = "the-node-with-the-data"
+
+#: On each node of a swarm whose front door leads to an environment: this and the environment's prefix, likewise.
+DOOR = "io.bulkhead.door."
 
 #: All of ours. Whoever can set one of them could pass something off as another environment's.
 MEANINGFUL = frozenset(

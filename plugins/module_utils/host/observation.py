@@ -18,7 +18,7 @@ from typing import Any
 from ..core.directory import digest
 from ..docker.containers import condition, labels_of, name_of, published_by
 from ..docker.engine import Engine, inspect_objects
-from ..docker.labels import COMPOSE, OURS, PREFIX, WORKING_DIRECTORY
+from ..docker.labels import COMPOSE, OF_A_STACK, OURS, PREFIX, WORKING_DIRECTORY
 from ..state.directories import registered_elsewhere
 from ..state.locks import Locks
 from ..state.registry import Registry, state_directory
@@ -236,8 +236,9 @@ def images(engine: Engine) -> list[dict[str, Any]]:
 
 
 def _labels(labels: dict[str, str]) -> dict[str, Any]:
-    """Compose's labels and ours with their values; of other labels, which may hold anything, only the names."""
-    known = {name: value for name, value in labels.items() if name.startswith((COMPOSE, OURS))}
+    """Compose's labels, a stack's and ours with their values; of other labels, which may hold anything, only the
+    names."""
+    known = {name: value for name, value in labels.items() if name.startswith((COMPOSE, OURS)) or name in OF_A_STACK}
     return {"labels": known, "other_labels": sorted(set(labels) - set(known))}
 
 

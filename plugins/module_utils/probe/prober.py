@@ -10,6 +10,7 @@ container of an empty image that mounts the machine's ``/usr`` read-only. Images
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import inspect
 import io
@@ -31,6 +32,7 @@ from ..core.process import run_command
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PROBE
 from . import program
+from .layer import Layer
 
 #: The name of the probes' image, which has nothing but a label. Each run creates its own and removes it after use.
 IMAGE = "bulkhead-probe"
@@ -54,18 +56,28 @@ _UPLOADS = re.compile(r"A (/(?:[^/]+/)*(?:media|uploads?|attachments|user[-_]?fi
 MACHINE = "machine"
 
 
+#: The network by which the tasks of a swarm reach everything beside their overlays.
+_GATEWAY = "docker_gwbridge"
+
+
 def targets(
     connect: list[dict[str, Any]], containers: list[dict[str, Any]], networks: list[dict[str, Any]]
 ) -> list[list[Any]]:
-    """The [address, port] pairs to connect to. The machine stands for all gateways of the containers' networks, which
-    are known only now, because a first deployment creates the networks."""
+    """The [address, port] to connect to, with the subnet of an address in an overlay.
+
+    The machine stands for all gateways of the containers' networks, which are known only now, because a first
+    deployment creates the networks.
+    """
     attached = {name: network for container in containers for name, network in container["networks"].items()}
     gateways = [gateway for network in networks if network["name"] in attached for gateway in network["gateways"]]
+    if any(network.get("driver") == "overlay" for network in networks if network["name"] in attached):
+        # What leaves an overlay goes through a bridge that each node has for it, which no container lists.
+        gateways += [gateway for network in networks if network["name"] == _GATEWAY for gateway in network["gateways"]]
     # Networks do not list gateways that the engine chose itself, and containers on internal networks have none.
     gateways += [gateway for network in attached.values() for gateway in network.get("gateways", ())]
     gateways = list(dict.fromkeys(gateways))
     return [
-        [address, target["port"]]
+        [address, target["port"], *([target["subnet"]] if target.get("subnet") else [])]
         for target in connect
         for address in (gateways if target["address"] == MACHINE else [target["address"]])
     ]
@@ -253,9 +265,18 @@ class Prober:
 
     def _execute_one(self, question: dict[str, Any]) -> dict[str, Any]:
         if question["kind"] == LAYER:
-            code, output, errors = self.engine.docker("diff", question["container"], limit=_LIMIT)
-            output = "\n".join(uploads(output, question.get("kept") or ()))
+            code, output, errors = self._uploads(question["container"], question.get("kept") or ())
         else:
             code, output, errors = self.engine.docker("exec", question["container"], *question["command"], limit=_LIMIT)
         asked = {key: question[key] for key in ("container", "kind")}
         return dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2))
+
+    def _uploads(self, name: str, kept: Sequence[str]) -> tuple[int, str, str]:
+        """The files that somebody seems to have uploaded into a container, one a line, as :meth:`Engine.docker` has an
+        answer."""
+        for layer in filter(None, map(Layer.of, self.engine.inspect([name]))):
+            with contextlib.suppress(OSError):
+                new = "\n".join("A %s" % path for path in layer.written(_LIMIT))
+                return 0, "\n".join(path for path in uploads(new, kept) if not layer.is_of_image(path)), ""
+        code, changes, errors = self.engine.docker("diff", name, limit=_LIMIT)
+        return code, "\n".join(uploads(changes, kept)), errors

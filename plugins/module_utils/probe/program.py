@@ -5,12 +5,14 @@
 """The program that probes from inside a container's network. It runs as source text: one file, standard library only.
 
 It reads one JSON object: ``own`` (an address that this network must have), ``resolve`` (names), ``connect`` (addresses
-and ports) and ``timeout``. It writes which names resolved, which addresses accept connections time and again, and
-which servers let in a client that has no password. It has no secret and sends none: anything may listen at an address.
+and ports, of an overlay with its subnet) and ``timeout``. It writes which names resolved, which addresses accept
+connections time and again, and which servers let in a client that has no password. It has no secret and sends none:
+anything may listen at an address.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import random
 import socket
@@ -56,7 +58,8 @@ class Asker:
                 time.sleep(pause)
                 connected = list(_positive(addresses, self.still_connects, connected))
             entered = list(_positive(addresses, self.lets_in, connected))
-        return {"resolved": resolved, "connected": connected, "entered": entered, "late": self._is_late()}
+        reached, open_to_all = ([target[:2] for target in found] for found in (connected, entered))
+        return {"resolved": resolved, "connected": reached, "entered": open_to_all, "late": self._is_late()}
 
     def _is_late(self) -> bool:
         return time.monotonic() > self.end
@@ -91,7 +94,13 @@ class Asker:
         return self._is_late() or self.connects(target)
 
     def _connection(self, target: list[Any]) -> socket.socket:
-        return socket.create_connection((target[0], target[1]), self.timeout)
+        """A connection to a target. Raises OSError also where it is one of an overlay and this network is not on that:
+        what answers then is another host, to which the machine's own network led."""
+        sock = socket.create_connection((target[0], target[1]), self.timeout)
+        if len(target) > 2 and not is_within(sock.getsockname()[0], target[2]):
+            sock.close()
+            raise OSError("another network led there")
+        return sock
 
     def lets_in(self, target: list[Any]) -> bool:
         """Whether a PostgreSQL or Redis is there that wants no password."""
@@ -123,6 +132,11 @@ def has_address(own: str) -> bool:
             return True
         except OSError:
             return False
+
+
+def is_within(address: str, subnet: str) -> bool:
+    """Whether an address is one of a subnet."""
+    return ipaddress.ip_address(address.partition("%")[0]) in ipaddress.ip_network(subnet, strict=False)
 
 
 def is_open_redis(sock: socket.socket) -> bool:

@@ -17,6 +17,7 @@ from ..core.meanwhile import tell
 from ..core.steps import Step, sentence
 from ..docker.engine import Engine
 from ..swarm.api import SwarmApi, SwarmError
+from .election import ELECTION, asked_again
 from .kept import DATA_NODE, KeptReleases, config_name, content_of
 from .look import look_or_fail
 from .plan import StackPlan, data_node, plan, prepared_key, stack_services, unneeded
@@ -28,9 +29,6 @@ _KEPT = (
     "by", "commit", "configs", "data_label", "definitions", "digest", "environment", "foundation", "images", "networks",
     "pinned", "secrets", "settings", "waits",
 )  # fmt: skip
-
-#: For how many seconds a release that serves is offered to managers that elect another leader, and the pause between.
-_ELECTION, _PAUSE = 60.0, 1.0
 
 
 class StackConverger:
@@ -44,8 +42,11 @@ class StackConverger:
         self.current = self.releases.manifest(self.releases.current)
         self.seen = look_or_fail(api)
         self.plan: StackPlan = plan(wanted, self.seen, self.current)
-        self.rollout = StackRollout(engine, api, str(wanted["project"]), login)
+        self.data_node = data_node(wanted, self.seen)
+        self.rollout = StackRollout(engine, api, str(wanted["project"]), login, self.data_node)
         self.begun: list[Step] = []
+        #: Whether there are images that no kept release runs any more.
+        self.forgets_images = False
         self._made = time.gmtime()
 
     @property
@@ -88,7 +89,9 @@ class StackConverger:
             if error is caught:
                 raise
             raise error from caught
+        ran = self.releases.images()
         self.remove_unneeded()
+        self.forgets_images = not ran <= self.releases.images()
         return release
 
     def _begin(self, steps: Any) -> None:
@@ -98,7 +101,7 @@ class StackConverger:
                 tell(sentence(step))
 
     def _asked(self) -> dict[str, Any]:
-        return self.rollout.asked(time.monotonic() + _ELECTION)
+        return self.rollout.asked(time.monotonic() + ELECTION)
 
     def _wait(self, before: Mapping[str, Any], keys: Iterable[str], release: Mapping[str, Any]) -> None:
         self.rollout.wait(before, keys, self.wanted["wait_timeout"], release.get("waits") or {})
@@ -141,23 +144,15 @@ class StackConverger:
             return "going back failed too: %s" % error
 
     def _keep(self, prepared: Mapping[str, str], returning: str) -> str:
-        """Write down what is in force. Managers that elect another leader meanwhile are asked again."""
-        deadline = time.monotonic() + _ELECTION
-        while True:
-            try:
-                return self._kept(prepared, returning)
-            except SwarmError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(_PAUSE)
-                with suppress(SwarmError):
-                    self.releases.read()
+        """Write down what is in force."""
+        return asked_again(lambda: self._kept(prepared, returning), time.monotonic() + ELECTION)
 
     def _kept(self, prepared: Mapping[str, str], returning: str) -> str:
+        self.releases.read()  # an earlier try may have been heard, and its answer lost
         specs = {key: service["spec"] for key, service in self.rollout.services().items()}
-        node = {DATA_NODE: data_node(self.wanted, self.seen)}
+        node = {DATA_NODE: self.data_node}
         again = returning or (self.releases.current if self.current.get("digest") == self.wanted["digest"] else "")
-        if self._name in self.releases.names():  # an answer was lost
+        if self._name in self.releases.names():
             again = self._name
         if again:
             self.releases.bring(again, specs, prepared, node)

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..core.errors import Failure
+from ..core.errors import Failure, last_lines
 from ..core.steps import Step
 from ..docker.engine import Engine, inspect_objects
+from ..docker.labels import PREFIX
 from ..docker.reference import ImageReference, parse
 from ..docker.registries import Registries, shown
 
@@ -38,7 +39,7 @@ class StackImages:
         the reference where nothing was sent yet."""
         image = parse(reference)
         found = next(iter(inspect_objects(self._engine, "image", [reference])), {})
-        sent = _digests(found, image)
+        sent = _digests(found, image.name)
         if sent:
             with suppress(Failure):  # the registry lost it
                 digest = self._at(image).digest(image)
@@ -74,11 +75,38 @@ class StackImages:
         return steps
 
 
+def remove_unneeded_images(engine: Engine, prefix: str, repository: str, kept: Sequence[str]) -> list[str]:
+    """Remove from this node the images of an environment's own repository that no kept release runs and no container
+    has. Returns why one stays that should not.
+
+    Only what carries the environment's own label, and only by the names that it has in that repository: the engine
+    keeps an image that has others.
+    """
+    listing = ("image", "ls", "--quiet", "--no-trunc", "--filter", "label=%s=%s" % (PREFIX, prefix), repository)
+    identities = sorted(set(engine.docker_ok(*listing).split()))
+    if not identities:
+        return []
+    containers = engine.inspect(engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split())
+    used = {container.get("Image") for container in containers}
+    digests = {parse(reference).digest for reference in kept}
+    said = []
+    for image in inspect_objects(engine, "image", identities):
+        if image["Id"] in used or digests.intersection(_digests(image, repository)):
+            continue
+        tags = [name for name in image.get("RepoTags") or () if name.rpartition(":")[0] == repository]
+        pins = [name for name in image.get("RepoDigests") or () if name.partition("@")[0] == repository]
+        if tags or pins:
+            code, _output, errors = engine.docker("image", "rm", *(tags or pins))  # with its last tag, its digest goes
+            if code != 0:
+                said.append(last_lines(errors, 1))
+    return said
+
+
 def _pinned(image: ImageReference, digest: str) -> str:
     return shown(image._replace(digest=digest))
 
 
-def _digests(found: Mapping[str, Any], image: ImageReference) -> list[str]:
-    """The digests that an image has at its registry, as far as this engine knows."""
+def _digests(found: Mapping[str, Any], repository: str) -> list[str]:
+    """The digests that an image has in a repository of its registry, as far as this engine knows."""
     pairs = [str(name).partition("@") for name in found.get("RepoDigests") or ()]
-    return [digest for name, _at, digest in pairs if name == image.name]
+    return [digest for name, _at, digest in pairs if name == repository]

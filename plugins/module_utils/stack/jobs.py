@@ -19,8 +19,9 @@ from ..release.copied import read_source
 from ..state.deployed import PREPARE_AGAIN
 from ..state.home import Home
 from ..swarm.api import SwarmApi
+from . import doors
 from .converge import StackConverger, settings_file
-from .images import StackImages
+from .images import StackImages, remove_unneeded_images
 from .kept import KeptReleases
 from .look import look_or_fail, own
 from .plan import stack_services
@@ -61,6 +62,13 @@ def fetch(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -
     return {"changed": bool(steps), "steps": as_dicts(steps)}
 
 
+def forget_images(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Have this node remove the images that no kept release runs; ``notes`` say what it could not remove."""
+    wanted = (params["prefix"], str(given["repository"]), given["kept_images"])
+    notes = [] if _check(engine) else remove_unneeded_images(engine, *wanted)
+    return {"changed": False, "steps": [], "notes": notes}
+
+
 def foresee(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """What bringing a rendered release into force would do."""
     return _converged(engine, given, [], check=True)
@@ -93,6 +101,8 @@ def _converged(
         converger.require_room()
     if steps and not check:
         result["release"] = converger.apply(files, returning)
+        if converger.forgets_images:
+            result["kept_images"] = sorted(converger.releases.images())
     return result
 
 
@@ -182,9 +192,22 @@ def renew(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -
     return {"changed": False, "steps": []}
 
 
+def _at_the_door(
+    job: Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], list[Step]],
+) -> Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]:
+    """A job whose whole answer are its steps."""
+
+    def run(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        steps = job(engine, params, given)
+        return {"changed": bool(steps), "steps": as_dicts(steps)}
+
+    return run
+
+
 JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]] = {
     "images": images,
     "fetch": fetch,
+    "forget_images": forget_images,
     "foresee": foresee,
     "apply": apply,
     "rollback": rollback,
@@ -192,4 +215,8 @@ JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[st
     "forget": forget,
     "destroy": destroy,
     "renew": renew,
+    "label": _at_the_door(doors.label),
+    "ready": _at_the_door(doors.ready),
+    "lead": _at_the_door(doors.lead),
+    "leave": _at_the_door(doors.leave),
 }

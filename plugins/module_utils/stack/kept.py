@@ -151,6 +151,17 @@ class KeptReleases:
             for file in self.manifest(name).get(section) or ()
         }
 
+    def secrets(self, names: Iterable[str]) -> set[str]:
+        """The values that settings of these names have in kept releases: earlier tasks may have written them."""
+        wanted = set(names)
+        settings = (str(self.manifest(name).get("settings") or "") for name in self.names() if wanted)
+        lines = (line.partition("=") for text in settings for line in text.splitlines())
+        return {value for name, _equals, value in lines if name in wanted and value}
+
+    def images(self) -> set[str]:
+        """The images that kept releases run, by digest."""
+        return {image for name in self.names() for image in (self.manifest(name).get("images") or {}).values()}
+
     def remove(self, name: str) -> None:
         """Forget a release."""
         self._api.remove_object("config", self._configs.pop(name)["ID"])

@@ -14,6 +14,7 @@ from typing import Any
 from ..docker.labels import OURS, PREFIX, STACK
 from ..swarm.api import SwarmApi, SwarmError
 from ..swarm.look import node_of
+from .deciding import UNDECIDED, why_undecided
 
 
 def look(api: SwarmApi) -> dict[str, Any]:
@@ -50,11 +51,9 @@ def look_or_fail(api: SwarmApi) -> dict[str, Any]:
     """The swarm as a manager that can decide sees it. Raises SwarmError for any other engine: a swarm that says nothing
     is not an empty one."""
     seen = look(api)
-    if seen["refused"] or not seen["control"]:
-        raise SwarmError(
-            "the swarm cannot decide: %s. What runs goes on. Start the missing managers, then run this again"
-            % (seen["refused"] or "this node does not manage it")
-        )
+    why = why_undecided(seen)
+    if why:
+        raise SwarmError(UNDECIDED % why)
     return seen
 
 

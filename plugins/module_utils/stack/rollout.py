@@ -19,8 +19,9 @@ from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
 from ..core.meanwhile import tell
 from ..docker.engine import TIMED_OUT, Engine, EngineError
-from ..docker.labels import swarm_service
-from ..swarm.api import SwarmApi, SwarmError
+from ..docker.labels import DATA_NODE_ID, swarm_service
+from ..swarm.api import SwarmApi
+from .election import asked_again
 from .look import service_of, task_of
 from .plan import stack_services
 from .progress import Outcome, outcomes, too_early
@@ -43,20 +44,31 @@ class StackError(EngineError):
 
 
 class StackRollout:
-    """Deploys the files of one stack. ``login`` is (registry, user, password), for the nodes to fetch its images."""
+    """Deploys the files of one stack. ``login`` is (registry, user, password), for the nodes to fetch its images;
+    ``data_node`` is the id of the node with its volumes."""
 
-    def __init__(self, engine: Engine, api: SwarmApi, project: str, login: tuple[str, str, str] = ("", "", "")) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        api: SwarmApi,
+        project: str,
+        login: tuple[str, str, str] = ("", "", ""),
+        data_node: str = "",
+    ) -> None:
         self.engine = engine
         self.api = api
         self.project = project
         self._login = login
+        self._data_node = data_node
 
     def deploy(self, text: str, files: Sequence[DesiredFile], prune: bool = False) -> None:
         """Hand a stack file, with the files that it names, to the engine. Raises StackError where that refuses.
 
         With ``prune``, services of the stack that the file does not have are removed.
         """
-        with self._written([*files, DesiredFile(_STACK_FILE, text.encode(), 0o600)]) as directory:
+        # Without a node, the name that stands for one stays: no node has it as its id, so nothing starts.
+        placed = text.replace(DATA_NODE_ID, self._data_node or DATA_NODE_ID)
+        with self._written([*files, DesiredFile(_STACK_FILE, placed.encode(), 0o600)]) as directory:
             # Images are pinned by digest, so that the client has nothing to ask a registry.
             code, output, errors = self.engine.docker(
                 *self._config(directory), "stack", "deploy", "--compose-file", _STACK_FILE, "--resolve-image", "never",
@@ -122,13 +134,7 @@ class StackRollout:
 
     def asked(self, deadline: float) -> dict[str, Any]:
         """What the swarm says; managers that elect another leader meanwhile are asked again."""
-        while True:
-            try:
-                return self.seen()
-            except SwarmError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(_PAUSE)
+        return asked_again(self.seen, deadline)
 
     def _failure(self, blamed: Sequence[Outcome], late: str) -> StackError:
         lines = "; ".join("service %s: %s" % (self._key(outcome), outcome.why) for outcome in blamed)

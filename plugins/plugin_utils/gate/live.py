@@ -16,6 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ..declaration.model import Declaration
+from ..isolation.live.drift import differences
 from ..isolation.live.preflight import accepted, preflight, standing
 from ..isolation.live.registered import as_released
 from ..isolation.model import Environment, Finding, Fleet, Severity
@@ -113,6 +114,10 @@ class LiveGate:
     def standing(self, observation: Mapping[str, Any]) -> list[Finding]:
         """What stands in the way of a release, whichever was in force before."""
         return standing(self.environment, self.around.read, observation)
+
+    def drift(self, observation: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """How the machine differs from what was deployed."""
+        return differences(self.environment, observation)
 
     def _apply_plan(self, session: Session) -> None:
         """Note the plan that this run applies, and refuse one that is older than what was deployed since."""

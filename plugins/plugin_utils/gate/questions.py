@@ -6,31 +6,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from ..release.render import Release
+from ..release.stack import StackService
 
 
-def questions(release: Release | None, entry: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def questions(
+    release: Release | None,
+    entry: Mapping[str, Any] | None = None,
+    namespace: str = "container",
+    called: Callable[[StackService], str] = attrgetter("container"),
+) -> list[dict[str, Any]]:
     """The read-only commands that the services of a release define, and the question for what the application's
     containers wrote into themselves.
 
     ``entry`` is the registry entry of the release in force, which may be another one after a rollback or where the
-    inventory is ahead. Services whose container it does not have are left out.
+    inventory is ahead. Services whose container it does not have are left out. It knows them under ``namespace``, by
+    what they are ``called``.
     """
     claims = (entry or {}).get("claims") or ()
-    there = {claim["key"] for claim in claims if claim["namespace"] == "container"}
+    there = {claim["key"] for claim in claims if claim["namespace"] == namespace}
     wanted = release.stack.services if release else ()
     # What is backed up is meant to stay: a container without that volume loses what it writes there.
     kept = sorted({part["path"] for service in wanted for part in service.backup if part.get("kind") == "files"})
-    services = [service for service in wanted if service.container in there or not claims]
+    services = [service for service in wanted if called(service) in there or not claims]
     return [
-        {"kind": service.question_kind, "container": service.container, "command": list(service.question)}
+        {"kind": service.question_kind, "container": called(service), "command": list(service.question)}
         for service in services
         if service.question
     ] + [
-        {"kind": "layer", "container": service.container, "command": [], "kept": kept}
+        {"kind": "layer", "container": called(service), "command": [], "kept": kept}
         for service in services
         if service.application and service.replicas == 1
     ]

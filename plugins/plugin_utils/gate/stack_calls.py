@@ -13,6 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
+from ..isolation.live.probes import Probes
 from ..isolation.live.receipt import BystanderComparison
 from ..isolation.live.stack import compare_swarms
 from .machine_calls import MachineCalls
@@ -60,6 +61,27 @@ class StackCalls(MachineCalls):
         except AnsibleError:
             return None
 
+    def probe_nodes(
+        self, project: str, session: Session | None, probes: Mapping[str, Probes]
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Run the probes on the nodes that have some, and only observe all others: one call for each.
+
+        Returns a new observation of the swarm, and the answers by their hosts. A node that fails gives no answer.
+        """
+        answers: dict[str, dict[str, Any]] = {}
+
+        def ask(host: str) -> dict[str, Any]:
+            if host not in probes:
+                return self.nodes.call(host, "machine_info", self._look())
+            answer = self.nodes.call(host, "verify", {**self._asked(project, session, probes[host]), "swarm": True})
+            if answer.get("failed"):
+                raise AnsibleActionFail(str(answer.get("msg") or "the module ended without an answer"))
+            answers[host] = answer
+            return answer
+
+        found = self._checked(ask(self.nodes.manager))["observation"]
+        return self._whole(found, ask), answers
+
     def keep(
         self,
         session: Session,
@@ -102,21 +124,6 @@ class StackCalls(MachineCalls):
                 raise AnsibleActionFail(f"{host}: {answer.get('msg') or 'the module ended without an answer'}")
             nodes[host] = answer["observation"]
         self.nodes.away = away
-        swarm = self.swarm()
+        swarm = self.nodes.swarm()
         more = {"stack": swarm["look"], "data_node": swarm["data_node"]}
         return {**found, "host": self.nodes.manager, "nodes": nodes, "away": away, **more}
-
-    def swarm(self, **more: Any) -> dict[str, Any]:
-        """What the manager says of the swarm, and of what is kept of the environment where ``more`` asks for it."""
-        values = self._values
-        arguments = {
-            "prefix": values["bulkhead_prefix"],
-            "docker_host": values["bulkhead_docker_host"],
-            "state_directory": values["bulkhead_state_directory"],
-            **more,
-        }
-        answer = self._checked(self._module("stack_info", arguments))
-        if answer["look"]["refused"] or not answer["look"]["control"]:
-            why = answer["look"]["refused"] or "it is no manager any more"
-            raise AnsibleActionFail(f"the swarm cannot decide: {self.nodes.manager}: {why}. What runs goes on")
-        return answer

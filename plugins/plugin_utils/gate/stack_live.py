@@ -12,12 +12,15 @@ from typing import Any
 
 from ..declaration.model import Declaration
 from ..isolation.live.stack import stack_findings, unwell
+from ..isolation.live.stack_doors import door_findings, lost_routes
 from ..isolation.model import Finding
 from .live import LiveGate
 from .plan import Gate
 from .session import Session, begun
 from .stack_calls import StackCalls
 from .stack_nodes import StackNodes
+from .stack_route import in_place, stack_route
+from .stack_verification import StackVerification, counts
 
 
 class StackGate(LiveGate):
@@ -38,16 +41,36 @@ class StackGate(LiveGate):
         """What stands in the way on the swarm."""
         return self.standing(session.observation)
 
+    def drift(self, observation: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Nothing: the plan of a stack says what was changed by hand."""
+        return []
+
     def verify(self) -> tuple[dict[str, Any], list[Finding]]:
-        """Look at the swarm and its nodes once more, and judge them."""
-        session = begun(self.declaration.prefix)
-        after = self.machine.observe()
-        findings = [*self.standing(after), *unwell(self.environment, after)]
-        answer = {"observation": after, "drift": [], "probed": {}}
+        """Probe the stack from its tasks, look at the swarm and its nodes once more, and judge all of it."""
+        session, environment = begun(self.declaration.prefix), self.environment
+        before = session.observation if session else self.machine.observe()
+        look = self.nodes.look() if session else before["stack"]
+        verification = StackVerification(environment, self.around, session, before, look, self._machines)
+        probes = verification.probes(self.gate.render(self.declaration))
+        after, answers = self.machine.probe_nodes(environment.compose[0].name, session, probes)
+        findings = [
+            *verification.findings(probes, answers, after),
+            *self.standing(after),
+            *unwell(environment, after),
+            *lost_routes(environment, in_place(stack_route(environment)), after, self.values["bulkhead_edge_nodes"]),
+        ]
+        answer = {"observation": after, "drift": [], "probed": counts(probes, answers)}
         return answer, self._accepted(findings, complete=session is None)
 
     def standing(self, observation: Mapping[str, Any]) -> list[Finding]:
         """What stands in the way on the swarm, whichever release was in force before."""
-        machines = {host: node.machine for host, node in self.declaration.nodes.items()}
         moves = self.declaration.permissions.get("bulkhead_confirm") == self.declaration.prefix
-        return stack_findings(self.environment, self.around.read, observation, machines, moves)
+        return [
+            *stack_findings(self.environment, self.around.read, observation, self._machines, moves),
+            *door_findings(self.environment, observation, self.values["bulkhead_edge_nodes"]),
+        ]
+
+    @property
+    def _machines(self) -> dict[str, str]:
+        """The names of the nodes' machines by their hosts."""
+        return {host: node.machine for host, node in self.declaration.nodes.items()}

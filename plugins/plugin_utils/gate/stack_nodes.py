@@ -17,6 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleActionSkip, AnsibleError
 
 from ...module_utils.core.permit import READ_ONLY, permit
+from ...module_utils.stack.deciding import UNDECIDED, why_undecided
 from ..declaration.inventory import seal
 from ..declaration.model import Declaration
 from ..declaration.templates import Omitted, Templates
@@ -70,8 +71,7 @@ class StackNodes:
             except AnsibleError as error:
                 said[host] = self.away[host] = str(error.message).partition("\n")[0]
                 continue
-            look = answer.get("look") or {}
-            said[host] = _unfit(answer, look)
+            said[host] = _unfit(answer)
             if not said[host]:
                 self.manager = host
                 keep(name, host)
@@ -84,15 +84,20 @@ class StackNodes:
 
     def look(self) -> dict[str, Any]:
         """The swarm as the chosen manager sees it now. Raises AnsibleActionFail where it cannot decide any more."""
-        answer = self.call(self.manager, "stack_info", self._asking())
-        why = _unfit(answer, answer.get("look") or {})
-        if why:
-            raise AnsibleActionFail(
-                f"{self.declaration.prefix}: {self.manager} was asked for the swarm, and cannot say: {why}. What runs "
-                "goes on"
-            )
-        found: dict[str, Any] = answer["look"]
+        found: dict[str, Any] = self.swarm()["look"]
         return found
+
+    def swarm(self, **more: Any) -> dict[str, Any]:
+        """What the chosen manager says of the swarm, and of the environment where ``more`` asks for that.
+
+        Raises AnsibleActionFail where it cannot decide any more.
+        """
+        answer = self.call(self.manager, "stack_info", {**self._asking(), **more})
+        why = _unfit(answer)
+        if why:
+            said = UNDECIDED % f"{self.manager}: {why}"
+            raise AnsibleActionFail(f"{self.declaration.prefix}: {said}", result={"detail": answer.get("detail", "")})
+        return answer
 
     def host_of(self, identities: Collection[str]) -> tuple[str, str]:
         """The first host that is one of these nodes, and the id of that node; empty where none is."""
@@ -163,12 +168,8 @@ def _evaluated(raw: dict[str, Any], templates: Templates) -> dict[str, Any]:
     return found
 
 
-def _unfit(answer: Mapping[str, Any], look: Mapping[str, Any]) -> str:
+def _unfit(answer: Mapping[str, Any]) -> str:
     """Why an engine cannot be asked for the swarm; empty if it can."""
     if answer.get("failed"):
         return str(answer.get("msg") or "the module ended without an answer").partition("\n")[0]
-    if look["state"] != "active":
-        return f"its engine is in no swarm (its state is {look['state'] or 'unknown'})"
-    if not look["control"]:
-        return "it is a worker"
-    return f"it cannot decide: {look['refused']}" if look["refused"] else ""
+    return why_undecided(answer["look"])

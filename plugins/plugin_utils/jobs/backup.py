@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from ...module_utils.backup.job import BACKUP, ScheduledJob, unit_name
+from ...module_utils.docker.labels import DATA
 from ..declaration.model import Declaration
 from ..declaration.schedules import times
 from ..isolation import naming
 from ..isolation.wording import number, size
 from ..release.render import Release
 from ..release.stack import StackService
+from ..release.swarm_release import is_pinned
 
 #: The kinds of parts to back up before a release, by ``bulkhead_backup_before_release``.
 _BEFORE_RELEASE = {"all": ("postgresql", "files"), "database": ("postgresql",), "nothing": ()}
@@ -50,8 +52,17 @@ def all_arguments(declaration: Declaration, release: Release) -> dict[str, Any]:
         "kinds": list(_BEFORE_RELEASE["all"]),
         # Then its containers are tasks of a swarm's services, on the node with the volumes.
         **({"swarm": True} if release.stack.swarm else {}),
-        "parts": [part for service in release.stack.services for part in _parts(declaration, service)],
+        "parts": [part for service in _with_data(declaration, release) for part in _parts(declaration, service)],
     }
+
+
+def _with_data(declaration: Declaration, release: Release) -> Iterable[StackService]:
+    """The services that may have something to back up: of a stack, those with a volume. What the tasks of any other
+    write is in the task alone, on whichever node that is, and ends with it."""
+    if not release.stack.swarm:
+        return release.stack.services
+    label, definitions = f"{DATA}{declaration.prefix}", release.stack.compose["services"]
+    return (service for service in release.stack.services if is_pinned(definitions[service.key], label))
 
 
 def _parts(declaration: Declaration, service: StackService) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...module_utils.docker.labels import DOOR
 from ...module_utils.docker.reference import PULLED
 from ...module_utils.image.tag import build_inputs, image_tag
 from ...module_utils.source.values import split_credentials
@@ -49,6 +50,7 @@ def derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
         "bulkhead_login_role": login_of(values),
         "bulkhead_published_ports": [f"{host}{number}:{inside}" for number, inside in published if number is not None],
         "bulkhead_sockets": sockets_directory(values["bulkhead_prefix"], values["bulkhead_state_directory"]),
+        "bulkhead_door_label": f"{DOOR}{values['bulkhead_prefix']}",
         "bulkhead_origins": [
             f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
         ],

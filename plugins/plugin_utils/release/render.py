@@ -34,6 +34,8 @@ from .extras import check_extras
 from .login import check_logins
 from .program_settings import check_program_settings
 from .proved import check_adopted, check_files, check_project, check_services
+from .references import check_references, check_sections
+from .relay import relayed
 from .secret_files import with_secret_files
 from .secret_lines import LinesFile, check_lines
 from .settings_file import SEALED_SECRETS, needed_secrets, settings_of
@@ -209,6 +211,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     check_program_settings(declaration, found, programs)
     for available in (ours, known):
         available["bulkhead_tuned"] = {program: lines(program, programs[program]) for program in programs}
+        available["bulkhead_relayed"] = relayed(values, definitions)
     return replace(_release(declaration, evaluation.stack, definitions, once), evaluation=evaluation)
 
 
@@ -255,6 +258,7 @@ def _release(
     check_adopted(declaration, stack.compose)
     check_services(declaration, default, values["bulkhead_services"])
     check_project(declaration, more)
+    check_sections(declaration, more)
     file = _stack_file(values)
     check_files(declaration, stack, file)
     compose = {
@@ -263,6 +267,7 @@ def _release(
         "name": stack.compose["name"],
     }
     _check_shape(compose)
+    check_references(declaration, default, compose)
     stack = Stack(compose, stack.services)
     brings = [(service.name, wanted, _file(wanted, text_of)) for service in stack.services for wanted in service.brings]
     brought = [made for _name, _wanted, made in brings]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..declaration.model import Declaration
@@ -14,25 +15,12 @@ from .stack import Stack
 
 
 def route_of(declaration: Declaration, stack: Stack) -> dict[str, Any]:
-    """What the front door has to know of an environment behind it; one container has its sockets."""
+    """What the front door has to know of an environment behind it. One container has its sockets; of a stack, the relay
+    of each node has, which leads to the tasks."""
     values = declaration.values
     if values["bulkhead_edge"] is not True:
         return {}
-    behind = [service for service in stack.services if service.edge]
-    message = ""
-    if len(behind) != 1:
-        names = " and ".join(service.name for service in behind) or "no service"
-        message = f"bulkhead_edge is set, and {names} has the sockets for the front door (x-bulkhead: {{edge: true}})"
-        fix = "let exactly one service have them: nginx of the default stack, or one of your own"
-    elif behind[0].replicas != 1:
-        message = f"{behind[0].name} has {behind[0].replicas} containers, and the front door sends requests to one"
-        fix = f"leave replicas of {behind[0].name} out"
-    elif stack.compose["services"][behind[0].key].get("hostname"):
-        message = (
-            f"{behind[0].name} has a hostname, by which its next container would take over the sockets of this one"
-        )
-        fix = f"leave hostname of {behind[0].name} out"
-    if message:
+    for message, fix in _door_faults(stack):
         declaration.problem("invalid-variable", "bulkhead_edge", message, fix)
     return {
         "domains": tuple(values["bulkhead_domains"]),
@@ -40,6 +28,35 @@ def route_of(declaration: Declaration, stack: Stack) -> dict[str, Any]:
         "rate": values["bulkhead_edge_rate"],
         "sockets": sockets_directory(declaration.prefix, values["bulkhead_state_directory"]),
     }
+
+
+def _door_faults(stack: Stack) -> Iterator[tuple[str, str]]:
+    """(message, fix) of what keeps the front door from finding the one service behind it."""
+    behind = [service for service in stack.services if service.edge]
+    if len(behind) != 1:
+        names = " and ".join(service.name for service in behind) or "no service"
+        yield (
+            f"bulkhead_edge is set, and {names} has the sockets for the front door (x-bulkhead: {{edge: true}})",
+            "let exactly one service have them: nginx of the default stack, or one of your own",
+        )
+        return
+    (service,) = behind
+    if stack.swarm:
+        if not stack.relays:
+            yield (
+                f"bulkhead_edge is set, and no service leads from the nodes' front doors to {service.name}",
+                "keep the service relay of the default stack",
+            )
+    elif service.replicas != 1:
+        yield (
+            f"{service.name} has {service.replicas} containers, and the front door sends requests to one",
+            f"leave replicas of {service.name} out",
+        )
+    elif stack.compose["services"][service.key].get("hostname"):
+        yield (
+            f"{service.name} has a hostname, by which its next container would take over the sockets of this one",
+            f"leave hostname of {service.name} out",
+        )
 
 
 def check_tls(declaration: Declaration, stack: Stack) -> None:

@@ -33,7 +33,11 @@ _NAMED = ("container", "network", "volume", "project", "hostname")
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[_-]+[A-Za-z0-9]+)*")
 _PART_END = re.compile(r"(?<=[A-Za-z0-9])(?=[_-]|\Z)")
 _PART_START = re.compile(r"(?:\A|(?<=[_-]))(?=[A-Za-z0-9])")
-_PATH = re.compile(r"(?<![\w.~:/-])/[\w.@+-]+(?:/[\w.@+-]+)+/?")
+#: A path behind a host's name is on that host; behind these schemes it is on this one.
+_PATH = re.compile(
+    r"(?:(?<![\w.~:/-])|(?<=\bfile:)|(?<=\bunix:)|(?<=\bfile://)|(?<=\bunix://)|(?<=\bsqlite:///))"
+    r"/[\w.@+-]+(?:/[\w.@+-]+)+/?"
+)
 _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
 #: The scheme is bounded, or each letter of a long word would be tried as its beginning.
 _URL_PORT = re.compile(

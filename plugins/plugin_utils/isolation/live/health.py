@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ....module_utils.docker.labels import ONE_OFF, PROJECT, SERVICE
+from ....module_utils.docker.labels import ONE_OFF, PROJECT, SERVICE, STACK
 from ..model import Environment
 
 #: What is said of a health check that the service does not declare: a worker's image asks a web server in vain.
@@ -21,9 +21,17 @@ _BY_IMAGE = (
 
 
 def own_containers(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The containers of an environment's Compose projects, running or not."""
+    """The containers of an environment's Compose projects, running or not; of a stack, those of tasks that run.
+
+    The containers of earlier tasks stay for a while, and say nothing of now.
+    """
     projects = {project.name for project in environment.compose}
-    return (container for container in observation["containers"] if container["labels"].get(PROJECT) in projects)
+    label, ended = (STACK, False) if environment.swarm else (PROJECT, True)
+    return (
+        container
+        for container in observation["containers"]
+        if container["labels"].get(label) in projects and (ended or container["running"])
+    )
 
 
 def once(container: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> bool:

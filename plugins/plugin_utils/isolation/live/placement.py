@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ....module_utils.docker.labels import DATA_NODE_ID
+
 _CONSTRAINT = re.compile(r"\s*(?P<key>\S+?)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*")
 _LABEL = "node.labels."
 
@@ -23,6 +25,8 @@ def may_run(definition: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
 def _fits(constraint: str, node: Mapping[str, Any]) -> bool:
     """Whether a node meets one constraint. Swarm knows no capitals, and a label that a node lacks is empty."""
     found = _CONSTRAINT.fullmatch(constraint)
+    if found and found["value"] == DATA_NODE_ID:  # the node with the label, which another constraint asks for
+        return True
     has = _seen(found["key"], node) if found else None
     if found is None or has is None:
         return True

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +75,8 @@ def plan_probes(
     bystanders = {other.prefix: other for other in others if other.prefix != environment.prefix}
     owners: dict[Any, str] = {}
     names: list[str] = []
-    targets: list[tuple[str, int]] = []
+    targets: list[tuple[str, int, str]] = []
+    overlays = {network["id"]: network["subnets"] for network in observation["networks"] if is_overlay(network)}
     own_names = _own_names(environment, observation)
     for container in observation["containers"]:
         owner = container["labels"].get(PREFIX, "")
@@ -91,11 +93,11 @@ def plan_probes(
                     owners[name] = owner
             for port in container["exposed"] or _DATA_PORTS:
                 for address in filter(None, (network["address"], network.get("address6", ""))):
-                    targets.append((address, port))
+                    targets.append((address, port, subnet_of(address, overlays.get(network.get("id"), ()))))
                     owners[address, port] = owner
         for port in container["ports"]:
             if port["port"] not in public:
-                targets.append((MACHINE, port["port"]))
+                targets.append((MACHINE, port["port"], ""))
                 owners[MACHINE, port["port"]] = owner
     names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets))
     requests = list(_requests(environment, bystanders.values()))
@@ -104,12 +106,30 @@ def plan_probes(
         requests.insert(0, {**page, "kind": "asset", "path": _STATIC})
     return Probes(
         resolve=names[:MAX_NAMES],
-        connect=[{"address": address, "port": port} for address, port in targets[:MAX_TARGETS]],
+        connect=[
+            {"address": address, "port": port, **({"subnet": subnet} if subnet else {})}
+            for address, port, subnet in targets[:MAX_TARGETS]
+        ],
         requests=requests[:MAX_REQUESTS],
         questions=[dict(question) for question in questions],
         owners=owners,
         cut=len(names) > MAX_NAMES or len(targets) > MAX_TARGETS or len(requests) > MAX_REQUESTS,
     )
+
+
+def is_overlay(network: Mapping[str, Any]) -> bool:
+    """Whether a swarm has a network on several nodes."""
+    return bool(network["driver"] == "overlay")
+
+
+def subnet_of(address: str, subnets: Iterable[str]) -> str:
+    """The overlay's subnet that an address is in; empty for an address of another network.
+
+    Nothing leads into an overlay from outside: there, the same address is that of any host that the node can reach, and
+    only who has an address in the subnet asks for this one.
+    """
+    where = ipaddress.ip_address(address)
+    return next((subnet for subnet in subnets if subnet and where in ipaddress.ip_network(subnet, strict=False)), "")
 
 
 def _own_names(environment: Environment, observation: Mapping[str, Any]) -> set[str]:
@@ -181,12 +201,19 @@ def judge_probes(
 ) -> list[Finding]:
     """Judge what the module ``verify`` returned (``result``). ``services`` are those of the release in force, as
     returned by :func:`registered.services_of`."""
+    judged = judge_answers(environment, others, probes, result)
+    return [*judged, *_health(environment, result["observation"], services)]
+
+
+def judge_answers(
+    environment: Environment, others: Iterable[Environment], probes: Probes, result: Mapping[str, Any]
+) -> list[Finding]:
+    """Judge what was answered, apart from whether all services are there."""
     bystanders = [other for other in others if other.prefix != environment.prefix]
     return [
         *_inside(environment, probes, result["inside"]),
         *_answers(environment, bystanders, result["answers"]),
         *_replies(environment, bystanders, result["replies"]),
-        *_health(environment, result["observation"], services),
         *server_findings(environment, result["replies"], result["observation"]),
     ]
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from ..declared import is_routed
 from ..facts.domains import domains, instances, machine_path_of, neighbours, origins, safe_expression
 from ..facts.service_kinds import is_front_door
 from ..model import Environment, Fleet, Setting, Severity, Where
@@ -267,7 +268,9 @@ def _published_services(environment: Environment) -> set[str]:
     """The services with published ports; for nginx, whose job is to publish ports, the empty name."""
     found = {name for _unused, name, service in environment.services() if service.get("ports")}
     front = {name for _unused, name, service in environment.services() if is_front_door(name, service)}
-    return (found - front) | ({""} if found & front or environment.http_port or environment.https_port else set())
+    # Behind a machine's front door the ports are the door's.
+    ports = not is_routed(environment) and (environment.http_port or environment.https_port)
+    return (found - front) | ({""} if found & front or ports else set())
 
 
 def _too_wide(text: str) -> bool:

@@ -39,6 +39,18 @@ def test_the_machine_is_every_gateway_of_the_own_networks() -> None:
     assert targets(connect, [], networks) == [["172.19.0.5", 5432]]
 
 
+def test_the_machine_as_the_tasks_of_a_swarm_see_it() -> None:
+    """They leave their overlays through a bridge of the node, which is in no container's list."""
+    own: list[dict[str, Any]] = [{"networks": {"ours": {"gateways": []}}}]
+    bridge = {"name": "docker_gwbridge", "driver": "bridge", "gateways": ["172.18.0.1"]}
+    overlay = {"name": "ours", "driver": "overlay", "gateways": ["10.0.1.1"]}
+    connect = [{"address": "machine", "port": 5433}]
+    there = {"address": "10.0.2.2", "port": 5432, "subnet": "10.0.2.0/24"}
+    assert targets([there], own, []) == [["10.0.2.2", 5432, "10.0.2.0/24"]]
+    assert targets(connect, own, [bridge, overlay]) == [["10.0.1.1", 5433], ["172.18.0.1", 5433]]
+    assert targets(connect, own, [bridge, {**overlay, "driver": "bridge"}]) == [["10.0.1.1", 5433]]
+
+
 def test_controller_and_machine_call_it_the_same() -> None:
     """The two share no code in which the value could be written once."""
     assert MACHINE == judged.MACHINE

@@ -57,3 +57,14 @@ def test_what_there_was_no_time_to_ask_again_is_reported(
     monkeypatch.setattr(program.time, "sleep", lambda _seconds: setattr(asker, "end", 0.0))
     answer = asker.answer()
     assert answer["connected"] == [list(servers[0].getsockname())] and answer["late"]
+
+
+@pytest.mark.parametrize(("subnet", "counts"), [("127.0.0.0/8", True), ("10.0.1.0/24", False)])
+def test_an_overlay_is_reached_from_inside_only(
+    servers: list[socket.socket], subnet: str, counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From elsewhere, its addresses are those of any host to which the machine's own network leads."""
+    monkeypatch.setattr(program, "AGAIN", (0.0,))
+    asked = ask(servers[:1])
+    asked["connect"][0].append(subnet)
+    assert Asker(asked).answer()["connected"] == [list(servers[0].getsockname())] * counts

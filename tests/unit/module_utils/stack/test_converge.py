@@ -11,15 +11,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import converge, jobs, prepare, rollout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import converge, election, jobs, prepare, rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.converge import StackConverger
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.kept import KeptReleases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.swarm.api import SwarmError
 from unit.stacks import PREFIX, STACK
 
@@ -38,6 +39,7 @@ class FakeSwarm:
         self.version = 0
         self.logins: list[str] = []
         self.quorum = True
+        self.labels: dict[str, str] = {}
         #: Tasks that end only a while after their service was removed, each with how many more looks see it.
         self.ending: dict[str, int] = {}
 
@@ -46,7 +48,7 @@ class FakeSwarm:
         return {"Swarm": {"NodeID": "n1", "LocalNodeState": "active", "ControlAvailable": True, "Error": error}}
 
     def nodes(self) -> list[dict[str, Any]]:
-        return [{"ID": "n1", "Spec": {"Role": "manager"}, "Status": {"State": "ready"}}]
+        return [{"ID": "n1", "Spec": {"Role": "manager", "Labels": self.labels}, "Status": {"State": "ready"}}]
 
     def services(self) -> list[dict[str, Any]]:
         return [self._service(key, image) for key, image in self.stack.items()]
@@ -154,7 +156,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rollout, "_PAUSE", 0.0)
     monkeypatch.setattr(rollout, "_STEADY", 0.0)
     monkeypatch.setattr(prepare, "_PAUSE", 0.0)
-    monkeypatch.setattr(converge, "_PAUSE", 0.0)
+    monkeypatch.setattr(election, "_PAUSE", 0.0)
     yield
 
 
@@ -194,6 +196,28 @@ def test_a_release_and_the_next() -> None:
     name = third.apply(ENV)
     assert "remove config c1" in swarm.calls and "theirs" in swarm.files["config"]
     assert set(third.releases.names()) == {second, name} and third.releases.current == name
+
+
+def test_images_that_no_kept_release_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nodes are told which ones are kept, and only where there may be others."""
+    swarm = FakeSwarm()
+    given = {"files": [{"path": ".env", "content": "A=1", "source": "", "secret": True}]}
+    told = [
+        job(swarm, "apply", {**wanted(f"d{number}", {"web": image}), **given}, monkeypatch).get("kept_images")
+        for number, image in enumerate(["web@1", "web@2", "web@2", "web@3"])
+    ]
+    assert told == [None, None, ["web@2"], None]
+
+
+@pytest.mark.parametrize("label", ["io.bulkhead.data.app_prod", ""])
+def test_the_data_stays_on_its_node(label: str) -> None:
+    """The engine gets the id of the node with the label; without one, a name that no node has. What is kept has none,
+    so that a return to it finds the data where that is then."""
+    swarm = FakeSwarm()
+    swarm.labels = {"io.bulkhead.data.app_prod": "true"}
+    name = release(swarm, wanted("d1", {"web": "the-node-with-the-data"}, data_label=label))
+    assert swarm.stack == {"web": "n1" if label else "the-node-with-the-data"}
+    assert "the-node-with-the-data" in KeptReleases(cast(Any, swarm), "app_prod").manifest(name)["text"]
 
 
 def test_the_login_is_in_the_clients_file_only() -> None:
@@ -279,9 +303,11 @@ def test_a_swarm_that_says_nothing_is_not_empty(monkeypatch: pytest.MonkeyPatch)
     swarm = FakeSwarm()
     release(swarm, wanted("d1", {"web": "1"}))
     swarm.quorum = False
-    with pytest.raises(SwarmError, match="the swarm cannot decide: the swarm does not have a leader"):
+    with pytest.raises(
+        SwarmError, match="the swarm cannot be asked: it cannot decide: the swarm does not have a leader"
+    ):
         converger(swarm, wanted("d2", {"web": "2"}))
-    with pytest.raises(SwarmError, match="the swarm cannot decide"):
+    with pytest.raises(SwarmError, match="the swarm cannot be asked"):
         job(swarm, "destroy", {"project": "app_prod", "wait_timeout": 5}, monkeypatch)
     assert swarm.stack == {"web": "1"}
 
@@ -310,7 +336,7 @@ def test_a_release_that_cannot_be_kept_is_undone(monkeypatch: pytest.MonkeyPatch
     swarm = FakeSwarm()
     release(swarm, wanted("d1", {"web": "1"}))
     failing(swarm, monkeypatch, "make_config", 9)
-    monkeypatch.setattr(converge, "_ELECTION", 0.0)
+    monkeypatch.setattr(converge, "ELECTION", 0.0)
     with pytest.raises(SwarmError) as caught:
         release(swarm, wanted("d2", {"web": "2"}))
     assert swarm.stack == {"web": "1"} and caught.value.put_back.endswith("serves as before")

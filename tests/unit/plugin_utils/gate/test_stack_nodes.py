@@ -18,6 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.proof import Su
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.session import Session
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.stack_calls import StackCalls
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.stack_nodes import StackNodes
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.probes import Probes
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment
 from unit.plugin_utils.isolation.live.observations import observation
 from unit.stacks import seen_swarm
@@ -30,6 +31,7 @@ VALUES = {
     "bulkhead_owner": "",
     "bulkhead_lock_wait": 1,
     "bulkhead_lock_takeover": False,
+    "bulkhead_probe_timeout": 0.5,
 }
 
 
@@ -117,6 +119,18 @@ def test_a_node_that_is_away_is_no_error_yet() -> None:
     session = Session("app_prod", "token", "now")
     calls(Nodes(lambda host, name: None if host == "h3" else answered(host, name))).take_lock(session)
     assert session.observation["away"] == {"h3": "no route to h3"} and set(session.observation["nodes"]) == {"h2"}
+
+
+def test_nodes_are_probed_in_one_call_each() -> None:
+    """Those without probes are looked at. A node that fails gives no answer; the manager has to give one."""
+    bad = {"failed": True, "msg": "no python3"}
+    nodes = Nodes(lambda host, name: bad if (host, name) == ("h2", "verify") else answered(host, name))
+    probes = {"h1": Probes(), "h2": Probes()}
+    seen, answers = calls(nodes).probe_nodes("app_prod", None, probes)
+    assert nodes.asked == [("h1", "verify"), ("h2", "verify"), ("h3", "machine_info"), ("h1", "stack_info")]
+    assert set(answers) == {"h1"} and set(seen["nodes"]) == {"h3"} and seen["away"] == {"h2": "no python3"}
+    with pytest.raises(AnsibleActionFail, match="no python3"):
+        calls(Nodes(lambda _host, _name: dict(bad))).probe_nodes("app_prod", None, probes)
 
 
 def test_a_lock_that_another_run_has_on_one_node() -> None:

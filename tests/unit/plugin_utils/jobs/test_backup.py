@@ -33,6 +33,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.restore import 
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Release, Renderer
 from unit.fleets import PRODUCTION, STAGING, declarations, problems, read, write
+from unit.plugin_utils.release.test_swarm import attempted
 
 STAGING_ALONE = Intention("aiia_staging", False, "", "", False, databases=("postgresql",))
 
@@ -344,3 +345,10 @@ def test_a_schedule_is_known_by_its_exact_name() -> None:
 
     assert seen("/etc/cron.d/bulkhead-aiia_prod-backup") and seen("/etc/systemd/system/bulkhead-aiia_prod-backup.timer")
     assert not seen("/etc/cron.d/bulkhead-aiia_prod_eu-backup", "/etc/cron.d/bulkhead-aiia_prod")
+
+
+@pytest.mark.parametrize(("django", "kinds"), [({}, {"postgresql", "files"}), ({"volumes": []}, {"postgresql"})])
+def test_what_of_a_stack_is_backed_up(tmp_path: Path, django: dict[str, Any], kinds: set[str]) -> None:
+    """What is on a volume. A task that may be on any node has no container on the one with the data to copy from."""
+    declaration, release = attempted(tmp_path, bulkhead_services={"django": django})
+    assert {part["kind"] for part in all_arguments(declaration, release)["parts"]} == kinds

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.aiia.bulkhead.plugins.action import restore
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import stack
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs import stack_data, stack_images, stack_module
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.swarm_engine import SwarmEngine
 from unit.stacks import seen_node, seen_swarm
 
 SECRET = "only-in-a-test"
@@ -42,13 +43,14 @@ VALUES = {
     "bulkhead_follow": 0,
     "bulkhead_lines": 100,
     "bulkhead_since": "",
+    "bulkhead_edge_nodes": [],
 }
 
 
 def release(**services: dict[str, Any]) -> Any:
     """A release whose one secret is known."""
     compose = {"name": "app_prod", "services": services}
-    return SimpleNamespace(stack=SimpleNamespace(compose=compose, services=()), brought=())
+    return SimpleNamespace(stack=SimpleNamespace(compose=compose, services=()), brought=(), settings=())
 
 
 class FakeStep:
@@ -62,7 +64,9 @@ class FakeStep:
         ids = {"h1": "n1", "h2": "n2", "h3": "n3"}
         nodes = {host: {"engine": {"node": node}} for host, node in ids.items() if host != "h1"}
         observation = {"host": "h1", "engine": {"node": "n1"}, "nodes": nodes, "stack": seen_swarm(nodes=self.swarm())}
-        self.session: Any = SimpleNamespace(observation=observation, steps=[], pins={}, versions={}, commit="")
+        self.session: Any = SimpleNamespace(
+            observation=observation, steps=[], notes=[], pins={}, versions={}, commit=""
+        )
         self.nodes = SimpleNamespace(
             manager="h1",
             call=self.asked,
@@ -70,6 +74,7 @@ class FakeStep:
             host_of=lambda found: next(((host, node) for host, node in ids.items() if node in found), ("", "")),
         )
         self._task = SimpleNamespace(check_mode=False)
+        self.live = SimpleNamespace(environment=SimpleNamespace(prefix="app_prod", claims=()))
         self.release: Any = lambda _commit="": self.gate.render(None)
 
     @property
@@ -103,7 +108,7 @@ class FakeStep:
 
 @pytest.fixture(autouse=True)
 def _one_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (stack, restore):
+    for module in (stack_module, restore):
         monkeypatch.setattr(module, "secret_values", lambda _release: [SECRET])
 
 
@@ -118,22 +123,22 @@ def placed(image: str, *constraints: str) -> dict[str, Any]:
 
 def test_a_failed_restart_shows_no_secrets() -> None:
     """The error has the last lines of a task."""
-    found = stack.service_job(FakeStep(failing), "restart", release(), [])
+    found = SwarmEngine(cast(Any, FakeStep(failing))).restart(release(), [])
     assert found["failed"] and SECRET not in str(found) and "the task said" in found["msg"]
 
 
 def test_a_failed_backup_shows_no_secrets() -> None:
     proved = release(db=placed("db", f"node.labels.{LABEL} == true"))
     step = FakeStep(failing, proved)
-    found = stack.on_data_node(step, proved, "backup", {"job": "make"})
+    found = stack_data.on_data_node(step, proved, "backup", {"job": "make"})
     assert step.calls[0][:2] == ("h3", "make") and SECRET not in str(found)
 
 
 def test_digests_are_not_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that happens to be part of one would make it another."""
-    monkeypatch.setattr(stack, "secret_values", lambda _release: ["5555"])
+    monkeypatch.setattr(stack_module, "secret_values", lambda _release: ["5555"])
     step = FakeStep(lambda *_asked: {"pinned": {"web": f"web@{DIGEST}"}})
-    assert stack._stack(step, "images", {})["pinned"] == {"web": f"web@{DIGEST}"}
+    assert stack_module.call_stack(step, "images", {})["pinned"] == {"web": f"web@{DIGEST}"}
 
 
 def test_a_tag_of_the_application_that_moved_is_looked_up() -> None:
@@ -149,7 +154,7 @@ def test_a_tag_of_the_application_that_moved_is_looked_up() -> None:
 
     step = FakeStep(answer, release(web=placed(str(mine)), redis=placed(other)))
     step._task.check_mode = True
-    found = stack.pin_images(step, {"changed": False})
+    found = stack_images.pin_images(step, {"changed": False})
     images = next(given for _host, job, given in step.calls if job == "images")
     assert sorted(images["resolve"]) == [other, str(mine)]
     assert images["before"] == {other: old[other]}
@@ -164,10 +169,30 @@ def test_a_node_fetches_what_may_run_there() -> None:
         fast=placed("fast", "node.labels.disk==ssd"),
     )
     step = FakeStep(lambda *_asked: {"steps": []}, proved)
-    assert list(stack._fetch(step, proved)) == []
+    assert list(stack_images.fetch_images(step, proved)) == []
     assert [(host, given["pinned"]) for host, _job, given in step.calls] == [
         ("h2", ["fast", "web"]),
         ("h3", ["db", "web"]),
+    ]
+
+
+def test_nodes_forget_images() -> None:
+    """Each is asked once. One that cannot leaves a note, and no image of a repository that others share is removed."""
+    said: dict[str, dict[str, Any]] = {
+        "h1": {"notes": []},
+        "h2": {"notes": ["it is in use"]},
+        "h3": {"failed": True, "msg": "no room"},
+    }
+    step = FakeStep(lambda host, _job, _given: dict(said[host]))
+    stack_images.forget_images(cast(Any, step), ["web@1"])
+    assert step.calls == [] and step.session.notes == []
+    step.declaration.values = {**VALUES, "bulkhead_image": ""}
+    stack_images.forget_images(cast(Any, step), ["web@1"])
+    assert [(host, job) for host, job, _given in step.calls] == [(host, "forget_images") for host in said]
+    assert step.calls[0][2]["repository"] == "registry.example.com/shop/app_prod_app"
+    assert [note.text for note in step.session.notes] == [
+        "h2 keeps an image that no release needs: it is in use",
+        "h3 keeps an image that no release needs: no room",
     ]
 
 
@@ -175,8 +200,8 @@ def test_no_quorum_in_the_middle_of_a_run() -> None:
     """The manager's answer is an error with its reason, whatever was asked."""
     lost = {"failed": True, "msg": "app_prod: the swarm cannot be asked: the swarm does not have a leader"}
     with pytest.raises(AnsibleActionFail, match="does not have a leader"):
-        stack._in_force(FakeStep(lambda *_asked: dict(lost)))
-    assert stack.service_job(FakeStep(lambda *_asked: dict(lost)), "logs", release(), [])["msg"] == lost["msg"]
+        stack_images._in_force(FakeStep(lambda *_asked: dict(lost)))
+    assert SwarmEngine(cast(Any, FakeStep(lambda *_asked: dict(lost)))).logs(release(), [])["msg"] == lost["msg"]
 
 
 class Restore(FakeStep, restore.ActionModule):

@@ -98,7 +98,7 @@ def test_a_commit_is_an_image_of_the_registry(tmp_path: Path) -> None:
 def test_data_is_pinned_and_replaced_after_it_has_ended(tmp_path: Path) -> None:
     release = rendered(tmp_path)
     deploy = service(release, "postgresql")["deploy"]
-    assert deploy["placement"] == {"constraints": [PIN]}
+    assert deploy["placement"] == {"constraints": [PIN, "node.id == the-node-with-the-data"]}
     assert deploy["update_config"]["order"] == deploy["rollback_config"]["order"] == "stop-first"
     assert deploy["update_config"]["failure_action"] == "rollback"
     assert {"type": "tmpfs", "target": "/dev/shm", "tmpfs": {"size": 128 << 20}} in service(release, "postgresql")[

@@ -26,6 +26,7 @@ NODE = seen_node("n1", hostname="app1", role="worker", labels={"disk": "ssd"})
         ("node.hostname == app1", True),
         ("node.hostname != app1", False),
         ("node.id == n2", False),
+        ("node.id == the-node-with-the-data", True),
         ("node.role == manager", False),
         ("node.role != manager", True),
         # A manager was not asked for these.
