@@ -75,7 +75,7 @@ class _Values:
             mapping: dict[Any, Any] = {}
             self._known[id(node)] = mapping
             for key, value in node.value:
-                if type(key) is not yaml.ScalarNode or key.tag == _MERGE:
+                if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
                     raise _Unusual
                 mapping[self.of(key)] = self.of(value)
             return mapping
