@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils.gate.kept import keep
+from ..plugin_utils.gate.packing import following, packed_ahead
 from ..plugin_utils.gate.plan import Gate, write_plan
 from ..plugin_utils.gate.summary import refusal, summary
 from ..plugin_utils.isolation.gc_pause import collector_paused
@@ -37,7 +38,8 @@ class ActionModule(ActionBase):
         }
         _result, arguments = self.validate_argument_spec(specification)
         demanded = arguments["approval"] and not self._task.check_mode
-        with collector_paused():
+        ahead = following("plan") if arguments["deploying"] else ""
+        with packed_ahead(self, task_vars or {}, ahead), collector_paused():
             gate = Gate(self, task_vars or {})
             verdict = gate.prove(arguments["deploying"], approval=demanded)
             plan = "" if arguments["deploying"] or verdict.stopping else write_plan(gate)

@@ -27,8 +27,24 @@ options:
   job:
     type: str
     required: true
-    choices: [images, fetch, forget_images, foresee, apply, rollback, restart, forget, destroy, renew]
-    description: What to do. V(renew) only renews the lease of the run, while another node works.
+    choices:
+      - images
+      - fetch
+      - forget_images
+      - foresee
+      - apply
+      - rollback
+      - restart
+      - forget
+      - destroy
+      - renew
+      - label
+      - ready
+      - lead
+      - leave
+    description:
+      - What to do. V(renew) only renews the lease of the run, while another node works.
+      - V(ready), V(lead) and V(leave) are asked of a node, about its front door, and V(label) of a manager.
   given: {type: str, default: "", description: What the job needs. Filled in by the action.}
 """
 

@@ -26,7 +26,7 @@ from steady_client import ask
 from support import Place, Run, Site, docker, health_check, only
 from swarm_servers import SwarmServer, SwarmServers
 
-NGINX, REDIS = "bulkhead-demo/nginx:1.26", "bulkhead-demo/redis:8"
+NGINX, REDIS, HAPROXY = "bulkhead-demo/nginx:1.26", "bulkhead-demo/redis:8", "bulkhead-demo/haproxy:3.0"
 DOMAIN = "shop.example.com"
 HTTP, HTTPS, NEAR = 8080, 8443, 9000
 
@@ -179,14 +179,14 @@ class Requests:
 
 
 @contextmanager
-def steady_requests(*addresses: str) -> Iterator[Requests]:
-    """Ask each address in turn, twenty times a second, while the block runs."""
+def steady_requests(*addresses: str, port: int = HTTPS) -> Iterator[Requests]:
+    """Ask each address in turn, ten times a second, while the block runs."""
     found, over = Requests(), threading.Event()
 
     def visit(address: str) -> None:
         while not over.wait(0.1):
             try:
-                status, _headers = ask(address, HTTPS, DOMAIN)
+                status, _headers = ask(address, port, DOMAIN)
                 if status != 200:
                     raise OSError(f"status {status}")
                 found.served += 1

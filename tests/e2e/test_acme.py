@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from acme_server import Authority
+from acme_server import LIMIT, Authority
 from cryptography import x509
 from guide_stack import IMAGES, behind_nginx, self_signed
 from observe import address, may_schedule
 from support import Place, Site, docker, free_port, only, web
 from test_behind_the_door import front_door
 
+CLIENT = "bulkhead-demo/certbot:4"
 SUBNET, GATEWAY = "10.213.78.0/28", "10.213.78.1"
 
 pytestmark = pytest.mark.skipif(not may_schedule(), reason="renewal needs root, and cron without systemd")
@@ -47,11 +48,23 @@ def cron_file(place: Place) -> Path:
     return Path("/etc/cron.d", f"bulkhead-{place.prefix}-certificates")
 
 
-def renew(place: Place) -> subprocess.CompletedProcess[str]:
-    """What cron runs."""
+def renew(place: Place, ahead: int = 0) -> subprocess.CompletedProcess[str]:
+    """What cron runs, with a clock that is so many seconds ahead."""
     line = cron_file(place).read_text().splitlines()[-1]
-    command = shlex.split(line.split(" root ")[1])
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={})
+    python, isolated, *words = shlex.split(line.split(" root ")[1])
+    shifted = f"now = time.time; time.time = lambda: now() + {ahead}; sys.argv = sys.argv[1:]"
+    run = f"import runpy, sys, time; {shifted}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    return subprocess.run([python, isolated, "-c", run, *words], capture_output=True, text=True, check=False, env={})
+
+
+def client_ahead(site: Site, seconds: int) -> str:
+    """An image of the client whose clock is so many seconds ahead."""
+    name = f"{site.project}-certbot:ahead{seconds}"
+    library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+    recipe = f"FROM {CLIENT}\nRUN apt-get update && apt-get install --yes --no-install-recommends libfaketime\n"
+    recipe += f"ENV LD_PRELOAD={library} FAKETIME={seconds:+}\nLABEL io.bulkhead.project={site.project}\n"
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=recipe, text=True, check=True)
+    return name
 
 
 def kept(place: Place) -> Path:
@@ -59,11 +72,12 @@ def kept(place: Place) -> Path:
     return place.site.directory / "machine-state/certificates" / place.prefix
 
 
-def due(place: Place, authority: str = "") -> None:
+def due(place: Place, authority: str = "", client: str = CLIENT) -> None:
     """Let the certificate look as if another authority had issued it, and let the machine ask one at an address."""
     (kept(place) / "about.json").write_text(json.dumps({"authority": "https://before.example.com/"}))
     settings = json.loads((kept(place) / "settings.json").read_text())
     settings["certificates"]["authority"] = authority or place.variables["bulkhead_acme_directory"]
+    settings["certificates"]["image"] = client
     (kept(place) / "settings.json").write_text(json.dumps(settings))
 
 
@@ -84,7 +98,7 @@ def place(site: Site, authority: Authority) -> Iterator[Place]:
         bulkhead_acme_email="ops@example.com",
         bulkhead_acme_directory=authority.url,
         bulkhead_acme_ca_bundle=str(authority.bundle),
-        bulkhead_acme_image="bulkhead-demo/certbot:4",
+        bulkhead_acme_image=CLIENT,
         bulkhead_http_port=authority.http_port,
         bulkhead_firewall_allow=[str(authority.port)],
         bulkhead_compose={"networks": {"default": {"ipam": {"config": [{"subnet": SUBNET}]}}}},
@@ -109,6 +123,29 @@ def test_certificates(site: Site, place: Place, authority: Authority) -> None:
     keys = list(kept(place).glob("client/config/accounts/*/*/*/private_key.json"))
     assert kept(place).stat().st_mode & 0o777 == 0o700 and len(keys) == 1
     assert not docker("ps", "--all", "--quiet", "--filter", f"name={place.prefix}_certificates").strip()
+    # The authority wants patience. The deployment says so, and until then nothing asks it again.
+    authority.front.patience = 3600
+    due(place)
+    limit = f"(rate limit): {LIMIT['detail']}. It is not asked again before "
+    assert limit in " ".join(place.deploy().succeeded().output.split())
+    asked = list(authority.front.asked)
+    authority.front.patience = 0
+    held = renew(place)
+    assert held.returncode == 1 and limit in held.stderr and authority.front.asked == asked
+    assert served(place) == first
+    done = renew(place, ahead=3700)
+    assert done.returncode == 0, done.stderr
+    first, before = served(place), first
+    assert first != before and len(authority.front.asked) > len(asked)
+    # The machine's clock is wrong: the authority is not believed, or what it issued is not put in force.
+    for ahead, said in (
+        (400 * 86400, " 400 days ahead of the authority's: set the clock"),
+        (-7200, " 2 hours behind the authority's: set the clock"),
+    ):
+        due(place, client=client_ahead(site, ahead))
+        failed = renew(place, ahead)
+        assert failed.returncode == 1 and said in failed.stderr, failed.stderr
+        assert served(place) == first
     # The authority is away: the machine says so, and the one before serves on.
     nobody = f"https://{GATEWAY}:{free_port()}/dir"
     due(place, nobody)

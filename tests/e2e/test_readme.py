@@ -31,8 +31,10 @@ COPY server.py /srv/
 CMD ["python3", "-u", "/srv/server.py"]
 """
 
-#: Needs a server that it may change, and is tested on such ones by the role's own scenario.
-ELSEWHERE = ("aiia.bulkhead.provision",)
+#: Needs a server that it may change, and is tested on such ones by the role's own scenario. Typed in its place.
+ELSEWHERE = {
+    "ansible-playbook aiia.bulkhead.provision": "ansible all -m ansible.builtin.debug -a var=bulkhead_environment",
+}
 
 
 def commands() -> list[str]:
@@ -135,8 +137,8 @@ def test_every_command_of_the_readme(reader: Reader) -> None:
     """From an empty directory to staging that serves, a page to look at, and one more environment."""
     typed = []
     for command in commands():
-        if any(name in command for name in ELSEWHERE):
-            continue
+        for name, instead in ELSEWHERE.items():
+            command = command.replace(name, instead)
         done = reader.types(command)
         typed.append(command)
         if command == "ansible-playbook aiia.bulkhead.new":

@@ -13,14 +13,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
-from container_registry import container_registry
+from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
+from container_registry import ContainerRegistry, container_registry
 from observe import ProcessArguments, eventually
+from stack_doors import behind_doors, give_doors, other_route, state_of
 from steady_client import ask
 from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
@@ -128,11 +131,16 @@ def test_form(group: Group) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(group: Group, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def registry(group: Group, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerRegistry]:
+    """A registry that the swarm's nodes reach."""
+    with container_registry(tmp_path_factory.mktemp("images") / "registry", f"{group.servers.subnet}.1") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack(group: Group, registry: ContainerRegistry, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """An environment on the swarm, which is not deployed yet; its data is to be on node1."""
-    directory = tmp_path_factory.mktemp("stack")
-    with container_registry(directory / "registry", f"{group.servers.subnet}.1") as registry:
-        yield stack_place(group.servers, registry, directory / "site")
+    return stack_place(group.servers, registry, tmp_path_factory.mktemp("stack") / "site")
 
 
 def services(group: Group, place: Place, manager: str = "node1") -> dict[str, str]:
@@ -298,11 +306,86 @@ def test_ten_releases_and_a_killed_worker(group: Group, stack: Place) -> None:
     assert len(requests.failed) <= len(others), requests.failed
 
 
+def test_behind_the_front_doors_of_its_nodes(group: Group, stack: Place, registry: ContainerRegistry) -> None:
+    """A stack leaves its own ports for the doors of its nodes. No other environment's route changes, and a door that is
+    killed leads to it again."""
+    give_doors(stack, registry)
+    others = [other_route(stack, server) for server in group.servers]
+    assert all(len(live) == 1 for _disk, live in others)
+    behind_doors(stack, registry)
+    stack.deploy().succeeded()
+    assert set(running(group, stack, "relay").values()) == {"node1", "node2", "node3"}
+    for server in group.servers:
+        assert ask(server.address, 443, DOMAIN)[0] == 200
+        with pytest.raises(OSError):
+            ask(server.address, 443, "unknown.example.com")
+        with pytest.raises(OSError):
+            ask(server.address, HTTPS, DOMAIN)
+    log = group.servers[0].docker("service", "logs", "--raw", f"{stack.prefix}_nginx")
+    assert f"{group.servers.subnet}.1 - " in log
+    assert [other_route(stack, server) for server in group.servers] == others
+
+    second = group.servers[1]
+    door = second.docker("ps", "--quiet", "--filter", "label=io.bulkhead.edge")
+    second.run("kill", "-9", second.docker("inspect", "--format", "{{.State.Pid}}", door))
+    eventually(lambda: _answers(second.address), 20)
+    assert stack.deploy("--check").succeeded().changed == 0
+
+
+@pytest.mark.full  # a minute
+def test_a_release_behind_front_doors(group: Group, stack: Place) -> None:
+    """No request fails while nginx and relays are replaced, and while a node with both is drained."""
+    first, second, third = group.servers
+    others = [other_route(stack, server) for server in group.servers]
+    before = running(group, stack, "nginx") | running(group, stack, "relay")
+    with steady_requests(first.address, second.address, port=443) as requests:
+        stack.variables |= {"bulkhead_nginx_body_size": "30m", "bulkhead_edge_connections": 900}
+        stack.deploy().succeeded()
+        assert not before.keys() & (running(group, stack, "nginx") | running(group, stack, "relay")).keys()
+        first.docker("node", "update", "--availability", "drain", "node3")
+        eventually(lambda: set(running(group, stack, "nginx").values()) == {"node1", "node2"}, 60)
+        eventually(lambda: len(running(group, stack, "django_prod")) == 2, 60)
+        first.docker("node", "update", "--availability", "active", "node3")
+        eventually(lambda: _answers(third.address), 60)
+    print(f"{requests.served} requests through two front doors")
+    assert requests.failed == [] and requests.served > 100
+    assert [other_route(stack, server) for server in group.servers] == others
+    play(stack, "verify").succeeded()
+
+
+def _answers(address: str) -> bool:
+    with suppress(OSError):
+        return ask(address, 443, DOMAIN)[0] == 200
+    return False
+
+
+@pytest.mark.full  # a minute
+def test_a_node_with_a_front_door_is_lost(group: Group, stack: Place) -> None:
+    """No request at the other doors fails. Once its own door is set up again after the boot, it leads to the stack."""
+    third = group.servers[2]
+    with steady_requests(*(server.address for server in group.servers.members[:2]), port=443) as requests:
+        eventually(lambda: requests.served > 20, 20)
+        third.kill()
+        eventually(lambda: set(running(group, stack, "nginx").values()) == {"node1", "node2"}, 60)
+        served = requests.served
+        eventually(lambda: requests.served > served + 100, 60)
+    print(f"{requests.served} requests at the other doors, failed: {requests.failed}")
+    assert len(requests.failed) <= 2, requests.failed  # those that were on their way to its nginx
+    third.start()
+    eventually(lambda: "node3" in group.nodes("node1"), 60)
+    play(stack, "edge").succeeded()
+    eventually(lambda: _answers(third.address), 60)
+
+
 def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
     bystanders = group.tasks("node1")
     done = play(stack, "destroy", "-e", f"bulkhead_confirm={stack.prefix}").succeeded()
     assert f"remove service {stack.prefix}_nginx" in done.output
     assert services(group, stack) == {}
+    for server in group.servers:
+        kept = [places.routes(state_of(stack)), places.sockets(state_of(stack))]
+        assert stack.prefix not in server.run("ls", *kept).stdout
+        assert len(other_route(stack, server)[1]) == 1
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
     mine = ("image", "ls", "--quiet", "--filter", f"label={PREFIX}={stack.prefix}")

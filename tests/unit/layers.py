@@ -53,7 +53,7 @@ MAY_IMPORT |= _below(
         "backup": "core docker state",
         "certificates": "backup core docker image state",
         "release": "certificates core docker edge host source state ansible.module_utils",
-        "stack": "core docker release state swarm",
+        "stack": "core docker edge release state swarm",
         "operations": "backup certificates core docker edge host image probe release source state",
         ".": "core state ansible.module_utils",
         "../modules": ". backup certificates core docker edge host image operations probe release source stack state "
@@ -97,11 +97,13 @@ MAY_IMPORT |= _below(
         "secrets module_utils/core/errors module_utils/core/json_with_digest module_utils/core/masking "
         "module_utils/core/meanwhile module_utils/core/notice module_utils/core/permit module_utils/core/steps "
         "module_utils/core/timestamps "
-        "module_utils/docker/labels module_utils/source/values module_utils/stack/deciding module_utils/state/locks "
+        "module_utils/docker/labels module_utils/edge/routes module_utils/source/values module_utils/stack/deciding "
+        "module_utils/state/locks "
         "ansible cryptography yaml",
         "jobs": "declaration gate isolation isolation/facts isolation/live isolation/report release "
         "module_utils/backup/job module_utils/backup/postgresql module_utils/core/layout module_utils/core/masking "
         "module_utils/core/permit module_utils/core/steps module_utils/docker/labels module_utils/docker/reference "
+        "module_utils/edge/routes "
         "module_utils/source/values ansible",
         "isolation_check": "isolation isolation/readers isolation/readers/compose isolation/report isolation/rules "
         "yaml",
@@ -134,8 +136,8 @@ SHARED_DATA = (
 #: Python's modules that the heart may use: each gives the same answer to the same question, and touches nothing.
 PURE = frozenset(
     """__future__ bisect collections collections.abc configparser contextlib dataclasses datetime decimal difflib enum
-    fnmatch functools hashlib html ipaddress itertools json math posixpath re shlex textwrap typing urllib.parse
-    xml.etree""".split()  # noqa: SIM905 - as a list it would be 25 lines
+    fnmatch functools hashlib html ipaddress itertools json math operator posixpath re shlex textwrap typing
+    urllib.parse xml.etree""".split()  # noqa: SIM905 - as a list it would be 25 lines
 )
 #: What else single files of the heart use of Python.
 IMPURE = {
@@ -346,6 +348,16 @@ def missing_on_the_machine(plugins: Path) -> Iterator[str]:
             yield f"{imported}, which a machine does not have"
 
 
+def newer_syntax(plugins: Path) -> Iterator[str]:
+    """What runs on a machine is written in the Python of 3.8."""
+    for folder in ("modules", "module_utils"):
+        for path in sorted((plugins / folder).rglob("*.py")):
+            try:
+                ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+            except SyntaxError as error:
+                yield f"{path.relative_to(plugins).as_posix()}:{error.lineno}: {error.msg}"
+
+
 def private_names(plugins: Path) -> Iterator[str]:
     """What begins with an underscore is used in its own file only."""
     for imported in imports_of(plugins):
@@ -389,6 +401,7 @@ RULES: tuple[Rule, ...] = (
     unused_permissions,
     impure_heart,
     missing_on_the_machine,
+    newer_syntax,
     private_names,
     stray_tests,
 )

@@ -64,8 +64,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "module_utils/backup/files.py": {"tarfile.open": OURS},
     "module_utils/release/front_door.py": {
-        "os.makedirs": ROOTS, "os.lstat": NO_CONTENT, "os.chmod": ROOTS, "os.path.isdir": NO_CONTENT,
-        "os.listdir": ROOTS, "shutil.rmtree": ROOTS,
+        "os.path.isdir": NO_CONTENT, "os.listdir": ROOTS, "shutil.rmtree": ROOTS,
     },
     "module_utils/backup/manifest.py": {
         "os.open": OURS, "os.fsync": OURS, "os.path.isdir": OURS, "os.listdir": OURS, "os.rename": OURS,
@@ -77,6 +76,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.path.lexists": ROOTS, "os.unlink": ROOTS, "os.path.exists": ROOTS, "os.path.isdir": ROOTS,
         "os.access": ROOTS,
     },
+    "module_utils/stack/doors.py": {"shutil.rmtree": ROOTS},
     "module_utils/stack/rollout.py": {"os.path.isdir": NO_CONTENT, "tempfile.TemporaryDirectory": TEMPORARY},
     "module_utils/certificates/challenge.py": {"os.path.isdir": NO_CONTENT},
     "module_utils/certificates/pem.py": {"os.memfd_create": MEMORY},
@@ -90,7 +90,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     "module_utils/docker/containers.py": {"os.path.realpath": NO_CONTENT},
     "module_utils/edge/machine.py": {"os.path.exists": KERNEL},
     "module_utils/edge/moving.py": {"os.path.exists": KERNEL},
-    "module_utils/edge/no_links.py": {"os.path.isdir": ROOTS},
+    "module_utils/edge/no_links.py": {
+        "os.path.isdir": ROOTS, "os.makedirs": ROOTS, "os.lstat": NO_CONTENT, "os.chmod": ROOTS,
+    },
     "module_utils/host/capacity.py": {
         "os.path.isdir": NO_CONTENT, "os.stat": NO_CONTENT, "os.statvfs": NO_CONTENT, "open": KERNEL,
         "os.path.isfile": KERNEL, "glob.iglob": NO_CONTENT, "glob.escape": NO_CONTENT,
@@ -120,11 +122,15 @@ ALLOWED: dict[str, dict[str, str]] = {
         "os.path.exists": KERNEL, "os.path.isdir": KERNEL, "os.makedirs": KERNEL, "os.scandir": KERNEL,
         "os.walk": KERNEL, "os.rmdir": KERNEL, "open": KERNEL,
     },
+    "module_utils/image/transfer.py": {"tarfile.open": MEMORY},
     "module_utils/image/uplink.py": {"os.path.exists": KERNEL, "open": KERNEL + ", and /etc/resolv.conf"},
     "module_utils/operations/destroy.py": {
         "os.path.isdir": STATE, "os.path.isfile": STATE, "os.listdir": STATE, "shutil.rmtree": STATE, "os.unlink": OURS,
     },
     "module_utils/operations/services.py": {"os.memfd_create": MEMORY},
+    "module_utils/probe/layer.py": {
+        "os.path.isdir": NO_CONTENT, "os.fwalk": HANDLE, "os.lstat": HANDLE, "os.open": HANDLE,
+    },
     "module_utils/probe/prober.py": {
         "os.path.exists": KERNEL, "tarfile.open": MEMORY, "os.path.isdir": ROOTS, "os.path.realpath": ROOTS,
     },

@@ -20,6 +20,7 @@ from unit.layers import (
     imports_of,
     impure_heart,
     missing_on_the_machine,
+    newer_syntax,
     outside_of_the_table,
     package_of,
     private_names,
@@ -202,6 +203,12 @@ BROKEN: list[tuple[str, Rule, dict[str, str], str]] = [
         missing_on_the_machine,
         {"modules/plan.py": "from ..plugin_utils.isolation.model import Fleet\n", **HEART_MODEL},
         "modules/plan.py:1 imports plugin_utils/isolation/model.py (Fleet), which a machine does not have",
+    ),
+    (
+        "newer-syntax",
+        newer_syntax,
+        {"module_utils/core/process.py": "with (open('a') as one, open('b') as two):\n    pass\n"},
+        "Parenthesized context managers are only supported in Python 3.9 and greater",
     ),
     (
         "private-name",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..core.directory import DesiredFile
@@ -20,8 +21,10 @@ from ..core.errors import last_lines
 from ..docker.containers import belongs_to, labels_of
 from ..docker.engine import TIMED_OUT, Engine, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
-from .pem import CertificateError, combined, moment
+from .pem import combined
+from .refusal import Attempt, is_out_of_date, refusal
 from .store import CLIENT, Store
+from .unverified import clock_of
 
 #: What the one-off container does in the environment's project.
 _SERVICE = "certificates"
@@ -31,7 +34,7 @@ _LIMIT = 300
 _NOT_RUN = 125
 #: Where the client finds its directory and the volume.
 _STATE, _WEBROOT = "/state", "/webroot"
-_BUNDLE = "authorities.pem"
+_BUNDLE, _LOGS = "authorities.pem", "logs"
 
 #: Makes a key and a certificate that vouches for itself, for nginx to start with. It is for nobody's domain.
 _PLACEHOLDER = """
@@ -50,24 +53,17 @@ plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 sys.stdout.write((key.private_bytes(kind, *plain) + made.public_bytes(kind)).decode())
 """
 
-_UNREACHABLE = re.compile(
-    r"NewConnectionError|Max retries exceeded|ConnectTimeout|ReadTimeout|Connection refused|Connection reset"
-    r"|Name or service not known|Temporary failure in name resolution|Failed to resolve|RemoteDisconnected"
-)
-_UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed", re.IGNORECASE)
-_LIMITED = re.compile(r"rateLimited|too many|rate limit", re.IGNORECASE)
-_CONTACT = re.compile(r"invalidContact|unsupportedContact|invalid email|contact (?:email|domain)", re.IGNORECASE)
-_FORGOTTEN = re.compile(r"accountDoesNotExist|Account \S+ not found|[Nn]o such account")
-_FAILED = re.compile(r"^\s*Domain:\s*(\S+)\s*^\s*Type:\s*(\S+)\s*^\s*Detail:\s*(.+)$", re.MULTILINE)
-
 
 class Client:
     """The client of one environment: certbot, or an image whose command is called like it."""
 
-    def __init__(self, engine: Engine, settings: dict[str, Any], store: Store) -> None:
+    def __init__(
+        self, engine: Engine, settings: dict[str, Any], store: Store, now: Callable[[], float] = time.time
+    ) -> None:
         self.engine = engine
         self.settings = settings
         self.store = store
+        self.now = now
         self.folder = store.tree.path(CLIENT)
         self.container = "%s_%s" % (settings["prefix"], _SERVICE)
         # By authority: certbot does not replace a certificate of one authority by that of another.
@@ -96,12 +92,15 @@ class Client:
             self.store.tree.write(DesiredFile("%s/%s" % (CLIENT, _BUNDLE), bundle.encode(), 0o600))
         mounts = ["%s:%s" % (self.folder, _STATE), "%s:%s" % (self.settings["volume"], _WEBROOT)]
         variables = {"REQUESTS_CA_BUNDLE": "%s/%s" % (_STATE, _BUNDLE)} if bundle else {}
+        before = self._log()
         code, output, errors = self._run(self.settings["network"], mounts, "", *self._arguments(), variables=variables)
         if code != 0:
             self.engine.check_reachable(errors)
-            raise CertificateError(
-                explain("%s\n%s" % (output, errors), self.settings, code in TIMED_OUT), last_lines(errors or output, 8)
-            )
+            said, log = "%s\n%s" % (output, errors), self._log()
+            theirs = clock_of(self.settings["authority"]) if is_out_of_date(said) else None
+            # A client that could not begin leaves the log of the attempt before.
+            attempt = Attempt(said, "" if log == before else log, code in TIMED_OUT, self.now(), theirs)
+            raise refusal(attempt, self.settings, last_lines(errors or output, 8))
         return self._newest()
 
     def _arguments(self) -> list[str]:
@@ -110,7 +109,7 @@ class Client:
         words += ["--server", settings["authority"], "--webroot", "--webroot-path", _WEBROOT]
         words += ["--cert-name", self.name, "--key-type", "ecdsa", "--force-renewal"]
         words += ["--renew-with-new-domains", "--max-log-backups", "5"]
-        for kind in ("config", "work", "logs"):
+        for kind in ("config", "work", _LOGS):
             words += ["--%s-dir" % kind, "%s/%s" % (_STATE, kind)]
         for domain in settings["domains"]:
             words += ["--domain", domain]
@@ -154,6 +153,10 @@ class Client:
                 )
             self.engine.docker_ok("rm", "--force", container["Id"])
 
+    def _log(self) -> str:
+        """The log of the client's last attempt."""
+        return (self.store.tree.read("%s/%s/letsencrypt.log" % (CLIENT, _LOGS)) or b"").decode("utf-8", "replace")
+
     def _newest(self) -> bytes:
         """What the client left last. Its ``live`` directory holds links, which root does not follow."""
         folder = "%s/config/archive/%s" % (CLIENT, self.name)
@@ -161,42 +164,3 @@ class Client:
         last = max([int(found[1]) for found in numbers if found] or [0])
         key, chain = (self.store.tree.read("%s/%s%d.pem" % (folder, what, last)) for what in ("privkey", "fullchain"))
         return combined(key or b"", chain or b"")
-
-
-def explain(said: str, settings: dict[str, Any], late: bool = False) -> str:
-    """Why the client got no certificate, and what to do about it."""
-    authority = settings["authority"]
-    if _LIMITED.search(said):
-        line = next((line.strip() for line in said.splitlines() if _LIMITED.search(line)), "")
-        return (
-            "the authority %s issues no more certificates for now (rate limit): %s. Wait for the time that it names; "
-            "every attempt until then counts as well" % (authority, line)
-        )
-    if _UNTRUSTED.search(said):
-        return (
-            "the certificate of the authority %s itself is not trusted. Name its CA in bulkhead_acme_ca_bundle; if it "
-            "is a public one, check this machine's clock, which says %s" % (authority, moment(time.time()))
-        )
-    if _CONTACT.search(said):
-        return "the authority %s does not accept %s as a contact: set bulkhead_acme_email to an address of yours" % (
-            authority,
-            settings["email"],
-        )
-    if _FORGOTTEN.search(said):
-        return (
-            "the authority %s does not know the account of this environment any more. Remove %s on the machine: the "
-            "next attempt opens another one"
-            % (authority, Store(settings["prefix"], settings["state_directory"]).accounts)
-        )
-    failed = ["%s: %s" % (found[1], found[3].strip()) for found in _FAILED.finditer(said)]
-    if failed:
-        return (
-            "the authority %s asked for a proof and did not get it: %s. It asks http://<domain>/.well-known/ on port "
-            "80: find out what answers there" % (authority, "; ".join(failed))
-        )
-    if late or _UNREACHABLE.search(said):
-        return (
-            "the authority %s does not answer: check bulkhead_acme_directory, and whether containers of this "
-            "environment reach it (bulkhead_firewall_allow, where it is on this machine)" % authority
-        )
-    return "the client got no certificate from %s" % authority

@@ -20,8 +20,10 @@ from ..state.home import Home
 from .challenge import refuse_elsewhere
 from .client import Client
 from .pem import Certificate, CertificateError, moment, problems, read
+from .refusal import RateLimitError
 from .serving import WebServers
 from .store import Store
+from .unverified import clock_of
 
 
 class Certificates:
@@ -32,7 +34,7 @@ class Certificates:
         self.settings = settings
         self.now = now
         self.store = Store(settings["prefix"], settings["state_directory"])
-        self.client = Client(engine, settings, self.store)
+        self.client = Client(engine, settings, self.store, now)
 
     def ensure(self) -> None:
         """Have something for a web server to start with. Raises Failure."""
@@ -61,8 +63,10 @@ class Certificates:
         return bool(usable and found and found.is_valid(self.now()))
 
     def plan(self) -> list[Step]:
-        """What :meth:`bring` would do."""
+        """What :meth:`bring` would do. Raises Failure where the authority is not to be asked."""
         reason = self.reason()
+        if reason:
+            self._refuse_while_held()
         return [self._step(reason)] if reason else []
 
     def bring(self, home: Home) -> list[Step]:
@@ -74,9 +78,12 @@ class Certificates:
             steps.append(Step("put back", self.settings["prefix"], "certificate", detail="certificate"))
         reason = self.reason()
         if reason:
+            self._refuse_while_held()
             try:
                 self._obtain(servers)
             except Failure as error:
+                if isinstance(error, RateLimitError):
+                    self.store.hold(self.request(), error.message, self.now(), error.until)
                 self.store.note(error.message, False)
                 raise
             steps.append(self._step(reason))
@@ -99,12 +106,23 @@ class Certificates:
         if settings["check"]:
             refuse_elsewhere(self.engine, settings["volume"], settings["domains"])
         text = self.client.obtain(bundle)
-        wrong = problems(text, settings["domains"], self.now())
+        theirs = None if read(text).is_valid(self.now()) else clock_of(settings["authority"])
+        wrong = problems(text, settings["domains"], self.now(), theirs)
         if wrong:
             raise CertificateError(
                 "the certificate that %s issued is not used: %s" % (settings["authority"], "; ".join(wrong))
             )
         servers.take(text, self.store, settings["authority"])
+
+    def request(self) -> dict[str, Any]:
+        """What an authority's limits count: who is asked, and for what."""
+        return {key: self.settings[key] for key in ("authority", "domains")}
+
+    def _refuse_while_held(self) -> None:
+        """Raise CertificateError as long as the authority wants to be asked no more."""
+        held = self.store.held(self.request(), self.now())
+        if held:
+            raise CertificateError(held)
 
     def _step(self, reason: str) -> Step:
         return Step("obtain", ", ".join(self.settings["domains"]), "certificate", reason)

@@ -22,6 +22,9 @@ from ..core.errors import Failure
 #: The part of its life after which a certificate is renewed: a third is left for whatever goes wrong.
 RENEW_AFTER = 2 / 3
 
+#: Seconds by which two clocks may differ before that is mentioned.
+_TOLERANCE = 60
+
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _CERTIFICATE = b"CERTIFICATE"
 
@@ -76,9 +79,9 @@ def read(text: bytes) -> Certificate:
     return Certificate(names, begins, ends, said.get("issuer") == said.get("subject"))
 
 
-def problems(text: bytes, domains: Iterable[str], now: float) -> list[str]:
-    """Why a web server should not serve domains with a certificate and its key; empty if it should. Raises
-    CertificateError where it cannot be read."""
+def problems(text: bytes, domains: Iterable[str], now: float, theirs: float | None = None) -> list[str]:
+    """Why a web server should not serve domains with a certificate and its key; empty if it should. ``theirs`` is what
+    the clock of its authority says, if that is known. Raises CertificateError where it cannot be read."""
     certificate, chain = read(text), _blocks(text, _CERTIFICATE)
     found = []
     if not fits(text, text):
@@ -89,16 +92,32 @@ def problems(text: bytes, domains: Iterable[str], now: float) -> list[str]:
     if missing:
         found.append("it is not for %s" % ", ".join(missing))
     if not certificate.is_valid(now):
-        found.append(
-            "it is valid from %s to %s, and this machine's clock says %s: set the clock if that is wrong"
-            % (moment(certificate.begins), moment(certificate.ends), moment(now))
-        )
+        life = "it is valid from %s to %s" % (moment(certificate.begins), moment(certificate.ends))
+        found.append("%s, but %s" % (life, clocks(now, theirs)))
     return found
 
 
 def moment(seconds: float) -> str:
     """A time for people."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def clocks(ours: float, theirs: float | None) -> str:
+    """What this machine's clock says, how far that is from an authority's, and what to do about it."""
+    said = "this machine's clock says %s" % moment(ours)
+    if theirs is None:
+        return "%s: set the clock if that is wrong" % said
+    apart = ours - theirs
+    if abs(apart) < _TOLERANCE:
+        return "%s, and the authority's says the same" % said
+    return "%s, %s %s the authority's: set the clock" % (said, _span(abs(apart)), "ahead of" if apart > 0 else "behind")
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours")):
+        if round(seconds / size) > 1:
+            return "%d %s" % (round(seconds / size), unit)
+    return "%d minutes" % round(seconds / 60)
 
 
 def dates(text: str) -> dict[str, Any]:

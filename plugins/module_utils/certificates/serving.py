@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
 import time
 from typing import Any
 
@@ -19,6 +17,7 @@ from ..docker.labels import SERVICE
 from ..state.home import Home
 from .pem import CertificateError, first
 from .store import SERVED, Store, served
+from .unverified import certificate_of
 
 #: Seconds until workers with the earlier certificate accept no more connections.
 _WAIT = 15
@@ -66,11 +65,11 @@ class WebServers:
     def reload(self) -> None:
         """Let them take what lies where they read it. Raises CertificateError where one does not."""
         for server, container in self._containers():
-            for what, command in (("accept", server["validate"]), ("take", server["on_change"])):
-                code, output, errors = self.engine.docker("exec", container["Id"], *command) if command else (0, "", "")
-                if code != 0:
-                    why = "%s does not %s the new certificate" % (name_of(container), what)
-                    raise CertificateError(why, last_lines(errors or output))
+            command = server["on_change"]
+            code, output, errors = self.engine.docker("exec", container["Id"], *command) if command else (0, "", "")
+            if code != 0:
+                why = "%s does not take the new certificate" % name_of(container)
+                raise CertificateError(why, last_lines(errors or output))
 
     def _see(self, text: bytes) -> None:
         """Raise CertificateError where no answer comes with this certificate."""
@@ -81,7 +80,7 @@ class WebServers:
         while time.monotonic() < deadline:
             for address, port in places:
                 try:
-                    if _presented(address, port, self.settings["domains"][0]) == first(text):
+                    if certificate_of(address, port, self.settings["domains"][0]) == first(text):
                         return
                     said = "it still answers with another one"
                 except OSError as error:
@@ -103,15 +102,3 @@ class WebServers:
 
 def _networks(container: dict[str, Any]) -> list[dict[str, Any]]:
     return list(((container.get("NetworkSettings") or {}).get("Networks") or {}).values())
-
-
-def _presented(address: str, port: int, domain: str) -> bytes:
-    """The certificate with which a port answers for a domain, in binary form. Raises OSError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # it is compared, byte for byte
-    with (
-        socket.create_connection((address, port), 5) as plain,
-        context.wrap_socket(plain, server_hostname=domain) as connection,
-    ):
-        return connection.getpeercert(binary_form=True) or b""

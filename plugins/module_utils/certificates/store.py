@@ -27,6 +27,8 @@ from .pem import dates
 FOLDER = "certificates"
 #: In an environment's: what nginx serves with, which authority it is of, and how the last attempt ended.
 LIVE, ABOUT, LAST = "live/certificate.pem", "about.json", "last.json"
+#: In there while an authority wants to be asked no more.
+HELD = "held.json"
 #: In there too: what the client keeps, such as the account's key.
 CLIENT = "client"
 #: Where nginx reads it, below the environment's directory.
@@ -61,7 +63,8 @@ class Store:
         return str(self._json(ABOUT).get("authority", ""))
 
     def keep(self, text: bytes, authority: str = "") -> None:
-        """Keep a certificate with its key."""
+        """Keep a certificate with its key. An authority that issued one no longer wants to be left alone."""
+        self.tree.unlink(HELD)
         self.tree.write(DesiredFile(ABOUT, dump({"authority": authority}), 0o600))
         self.tree.write(DesiredFile(LIVE, text, 0o600, sensitive=True))
         ends = dates(text.decode("ascii", "replace")).get("until")
@@ -76,6 +79,17 @@ class Store:
         """Keep how an attempt ended."""
         began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.tree.write(DesiredFile(LAST, dump({"began": began, "succeeded": succeeded, "message": message}), 0o600))
+
+    def hold(self, request: dict[str, Any], message: str, now: float, until: float) -> None:
+        """Keep that an authority is not to be asked for the same again for a while."""
+        held = {"request": request, "message": message, "since": now, "until": until}
+        self.tree.write(DesiredFile(HELD, dump(held), 0o600))
+
+    def held(self, request: dict[str, Any], now: float) -> str:
+        """Why an authority is not to be asked for this; empty if it may be. What was kept in the future is void: the
+        clock was wrong then."""
+        held = self._json(HELD)
+        return str(held["message"]) if held.get("request") == request and held["since"] <= now < held["until"] else ""
 
     def remove(self) -> None:
         """Remove account, keys and certificates."""

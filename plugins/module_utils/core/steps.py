@@ -20,6 +20,7 @@ _SENTENCES = {
     "guard": "guard other environments' ports from %(detail)s (%(kind)s %(target)s)",
     "keep": "keep the earlier %(kind)s as %(target)s",
     "kill": "killed %(target)s",
+    "label": "give the node %(detail)s the label %(target)s",
     "lead": "lead the port %(target)s to %(detail)s",
     "leave": "the %(kind)s of %(target)s stay as they are",
     "limit": "limit %(target)s to %(detail)s",
@@ -37,6 +38,7 @@ _SENTENCES = {
     "retire": "end the earlier passwords of %(target)s, and try that they open nothing",
     "route": "lead the front door's requests for %(target)s to %(detail)s",
     "run": "run %(detail)s in %(target)s",
+    "unlabel": "take the label %(target)s from the node %(detail)s",
     "take down": "take the %(target)s down",
 }
 

@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+
+#: What could manipulate a terminal, as the inside of a class of characters: control characters other than tabs and line
+#: ends, marks that change the direction of writing, halves of characters.
+UNPRINTABLE = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_UNPRINTABLE = re.compile("[%s]" % UNPRINTABLE)
 
 
 def number(count: int, word: str) -> str:
@@ -24,3 +30,8 @@ def size(count: float, rounded: Collection[str] = ("B",)) -> str:
             break
         count /= 1024
     return "%.*f %s" % (0 if unit in rounded else 1, count, unit)
+
+
+def printable(text: str) -> str:
+    """Text that others wrote, in its lines, without anything that acts on a terminal."""
+    return _UNPRINTABLE.sub(" ", text)

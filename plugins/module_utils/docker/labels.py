@@ -51,6 +51,9 @@ DATA = "io.bulkhead.data."
 #: database empty on another node, at the moment when somebody gives the label to that one.
 DATA_NODE_ID = "the-node-with-the-data"
 
+#: On each node of a swarm whose front door leads to an environment: this and the environment's prefix, likewise.
+DOOR = "io.bulkhead.door."
+
 #: All of ours. Whoever can set one of them could pass something off as another environment's.
 MEANINGFUL = frozenset(
     {APPLICATION, ENVIRONMENT, PREFIX, INPUT, RELEASE, COMMIT, BUILD_INPUTS, PROBE, RESTORE, FRONT_DOOR}

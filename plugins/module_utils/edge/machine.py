@@ -171,6 +171,8 @@ class Machine:
             if self.moves:
                 moving.begin()
             no_links.mount(places.sockets(self.state))
+            for prefix in self.door.routes():  # after a boot the relay of a stack cannot start without
+                no_links.make_directory(os.path.join(places.sockets(self.state), prefix))
             if no_links.keep_over_a_boot(self.engine, self.state):
                 steps.append(Step("prepare", "the sockets' directory", "unit", detail="made when the machine starts"))
             before = {name: self._tree.read(name) for name in (SETTINGS, NODE, COMPOSE_FILE)}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 
 from ..core.directory import DesiredFile, Tree
 from ..core.errors import last_lines
@@ -82,6 +83,15 @@ def mount(base: str) -> None:
             )
     if not is_mounted(base):
         raise DoorError("the kernel follows links in %s all the same. The front door needs Linux 5.10 or later" % base)
+
+
+def make_directory(directory: str) -> None:
+    """Make a directory of an environment's sockets, which only root can write and the front door can enter. Raises
+    DoorError where something else is there."""
+    os.makedirs(directory, 0o711, exist_ok=True)
+    if not stat.S_ISDIR(os.lstat(directory).st_mode):
+        raise DoorError("%s is not a directory: remove it" % directory)
+    os.chmod(directory, 0o711)
 
 
 def boot_files(state: str) -> tuple[str, str]:

@@ -31,7 +31,9 @@ MOST = 1000000
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 _DOMAIN = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
-_SOCKET = re.compile(r"([0-9a-f]{12})/(https?)\.sock\Z")
+#: What stands for the container in the sockets of a relay, of which each node of a swarm has one at a time.
+RELAY = "relay"
+_SOCKET = re.compile(r"([0-9a-f]{12}|%s)/(https?)\.sock\Z" % RELAY)
 
 
 class DoorError(Failure):
@@ -52,7 +54,7 @@ class Route:
 
     @property
     def container(self) -> str:
-        """The container (12 hexadecimal digits) whose sockets these are."""
+        """The container (12 hexadecimal digits) whose sockets these are, or ``relay``."""
         return self.https.partition("/")[0]
 
     @property
@@ -93,6 +95,12 @@ class DoorSettings:
         return {"http": self.http_meanwhile or self.http_port, "https": self.https_meanwhile or self.https_port}
 
 
+def relay_route(prefix: str, domains: Iterable[str], connections: int, rate: int) -> Route:
+    """The route of an environment that is a stack: to the relay of the machine, which leads to the stack's tasks."""
+    sockets = {backend: "%s/%s.sock" % (RELAY, backend) for backend in BACKENDS}
+    return Route(prefix, tuple(domains), **sockets, connections=connections, rate=rate)
+
+
 def checked(route: Route) -> Route:
     """The route, if nothing in it could mean anything else to HAProxy. Raises DoorError with all that is wrong."""
     wrong = []
@@ -101,7 +109,10 @@ def checked(route: Route) -> Route:
     names = {"http": _SOCKET.match(route.http), "https": _SOCKET.match(route.https)}
     for backend, name in names.items():
         if not name or name[2] != backend:
-            wrong.append("the %s socket, which is not <12 hexadecimal digits>/%s.sock" % (backend, backend))
+            wrong.append(
+                "the %s socket, which is not <12 hexadecimal digits>/%s.sock or %s/%s.sock"
+                % (backend, backend, RELAY, backend)
+            )
     if len({name[1] for name in names.values() if name}) > 1:
         wrong.append("http %r and https %r, which are two containers' sockets" % (route.http, route.https))
     wrong += ["domain %r" % domain for domain in route.domains if len(domain) > 253 or not _DOMAIN.match(domain)]

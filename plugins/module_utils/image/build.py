@@ -24,6 +24,7 @@ from .builder import Builder, Settings, Unavailable, check_room
 from .dockerfile import foreign_frontend, frontend, images_of, unclear
 from .promotion import Promotion
 from .record import ImageRecord, claimed_labels
+from .transfer import copy
 
 _TARGET = "image"
 
@@ -200,7 +201,7 @@ def _provide(engine: Engine, own: Engine, bases: dict[str, str]) -> None:
         own.docker_ok("image", "rm", "--force", *surplus)
     missing = sorted(set(bases) - wanted)
     if missing:
-        _copy(engine, own, missing)
+        copy(engine, own, missing)
 
 
 def _hand_over(own: Engine, engine: Engine, image: str) -> None:
@@ -210,15 +211,8 @@ def _hand_over(own: Engine, engine: Engine, image: str) -> None:
     """
     size = sum(int(built.get("Size") or 0) for built in inspect_objects(own, "image", [image]))
     check_room(json.loads(engine.docker_ok("info", "--format", "{{json .}}")).get("DockerRootDir") or "", size)
-    _copy(own, engine, [image])
+    copy(own, engine, [image])
     own.docker("image", "rm", "--force", image)
-
-
-def _copy(origin: Engine, target: Engine, names: list[str]) -> None:
-    origin.stream(
-        "copying %s" % " and ".join(names), "save", *names,
-        read=lambda pipe: target.stream("loading %s" % " and ".join(names), "load", "--quiet", source=pipe),
-    )  # fmt: skip
 
 
 def _keep_record(

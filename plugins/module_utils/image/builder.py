@@ -53,26 +53,43 @@ for members; do echo $$ > "$members"; done
 exec unshare --net --mount --pid --fork --kill-child --mount-proc sh -c "$INSIDE" sh "$run" "$image" "$link"
 """
 
-#: The first process of the namespaces. It ends when its standard input does. /run/containerd is hidden because the
-#: daemon would use a containerd that it finds there.
+#: The first process of the namespaces. It ends when its standard input does. /run/containerd is hidden so that nothing
+#: finds the machine's containerd there. The daemon would start one itself, but asks for it too early, and then again
+#: only after a second; and another second when it ends.
 _INSIDE = """
 set -e
 run=$1
+end() { kill -TERM "$1" || return 0; for _ in $(seq 200); do kill -0 "$1" || break; sleep 0.05; done; } 2> /dev/null
 if [ -d /run/containerd ]; then mount -t tmpfs -o mode=0711 tmpfs /run/containerd; fi
 mount --bind "$run/resolv.conf" /etc/resolv.conf
 mount -t ext4 -o loop,noatime,nodev,discard "$2" "$run/data"
-dockerd --config-file "$run/daemon.json" &
-engine=$!
-(while kill -0 "$engine" 2> /dev/null; do sleep 0.1; done; : > "$run/ended") &
+containerd --config "$run/containerd.toml" &
+containerd=$!
 for all in /proc/sys/net/ipv6/conf/all/disable_ipv6; do [ ! -e "$all" ] || echo 1 > "$all"; done
 read -r address gateway
 ip link set lo up
 ip addr add "$address" dev "$3"
 ip link set "$3" up
 ip route add default via "$gateway"
+until [ -S "$run/containerd.sock" ]; do kill -0 "$containerd"; sleep 0.01; done
+dockerd --config-file "$run/daemon.json" &
+engine=$!
+(while kill -0 "$engine" 2> /dev/null; do sleep 0.1; done; : > "$run/ended") &
 cat > /dev/null
-kill -TERM "$engine" || exit 0
-for _ in $(seq 100); do kill -0 "$engine" 2> /dev/null || break; sleep 0.1; done
+end "$engine"
+end "$containerd"
+"""
+
+#: The configuration of its containerd: its places, and no more parts than a daemon needs, as the daemon itself has it.
+_CONTAINERD = """\
+version = 2
+root = "{run}/data/docker/containerd/daemon"
+state = "{run}/exec/containerd/daemon"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
+[grpc]
+address = "{run}/containerd.sock"
+[debug]
+level = "error"
 """
 
 
@@ -202,6 +219,7 @@ class Builder:
         os.mkdir(os.path.join(self.run, "data"))
         self._make_disk()
         self._write("resolv.conf", self.uplink.resolver_file())
+        self._write("containerd.toml", _CONTAINERD.format(run=self.run))
         self._write("daemon.json", json.dumps(self._configuration()))
         half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
         memory = self.settings.memory or half
@@ -312,6 +330,7 @@ class Builder:
         disk = os.path.getsize(self.image)
         configuration: dict[str, Any] = {
             "hosts": ["unix://%s/docker.sock" % self.run],
+            "containerd": "%s/containerd.sock" % self.run,
             "group": "root",
             "data-root": os.path.join(self.run, "data", "docker"),
             "exec-root": os.path.join(self.run, "exec"),

@@ -10,6 +10,7 @@ container of an empty image that mounts the machine's ``/usr`` read-only. Images
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import inspect
 import io
@@ -31,6 +32,7 @@ from ..core.process import run_command
 from ..docker.engine import Engine, EngineError
 from ..docker.labels import PROBE
 from . import program
+from .layer import Layer
 
 #: The name of the probes' image, which has nothing but a label. Each run creates its own and removes it after use.
 IMAGE = "bulkhead-probe"
@@ -263,9 +265,18 @@ class Prober:
 
     def _execute_one(self, question: dict[str, Any]) -> dict[str, Any]:
         if question["kind"] == LAYER:
-            code, output, errors = self.engine.docker("diff", question["container"], limit=_LIMIT)
-            output = "\n".join(uploads(output, question.get("kept") or ()))
+            code, output, errors = self._uploads(question["container"], question.get("kept") or ())
         else:
             code, output, errors = self.engine.docker("exec", question["container"], *question["command"], limit=_LIMIT)
         asked = {key: question[key] for key in ("container", "kind")}
         return dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2))
+
+    def _uploads(self, name: str, kept: Sequence[str]) -> tuple[int, str, str]:
+        """The files that somebody seems to have uploaded into a container, one a line, as :meth:`Engine.docker` has an
+        answer."""
+        for layer in filter(None, map(Layer.of, self.engine.inspect([name]))):
+            with contextlib.suppress(OSError):
+                new = "\n".join("A %s" % path for path in layer.written(_LIMIT))
+                return 0, "\n".join(path for path in uploads(new, kept) if not layer.is_of_image(path)), ""
+        code, changes, errors = self.engine.docker("diff", name, limit=_LIMIT)
+        return code, "\n".join(uploads(changes, kept)), errors

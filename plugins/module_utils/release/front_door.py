@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from ..core.steps import Step
 from ..docker.containers import name_of
 from ..docker.engine import EngineError
 from ..edge.door import Door
+from ..edge.no_links import make_directory
 from ..edge.redirects import redirects_of, uncovered
 from ..edge.routes import DoorError, Route, taken
 from ..host.sockets import connected_to
@@ -53,7 +53,7 @@ class FrontDoor:
         """What stands in the way of a deployment: there is no front door, it does not answer, two of them take
         connections, a domain is another environment's, or it does not listen where these containers do."""
         behind = [service for service in services if service.domains]
-        found = self._absent() if behind else []
+        found = self.absent() if behind else []
         if behind and not found:
             found = self._unheard(container for service in behind for container in containers.of_service(service))
         for service in behind:
@@ -77,7 +77,8 @@ class FrontDoor:
             for one in uncovered(found, self.door.settings().addresses)
         ]
 
-    def _absent(self) -> list[str]:
+    def absent(self) -> list[str]:
+        """Why nobody would be led to an environment: no door takes connections, or two, or none that answers."""
         doors = self.door.doors()
         if not doors:
             return [missing(self.prefix)]
@@ -167,12 +168,9 @@ def connections(container: Mapping[str, Any]) -> int:
 
 
 def make_sockets(services: Iterable[Service]) -> None:
-    """Make the directory of an environment's sockets, which only root can write and the front door can enter."""
+    """Make the directories of an environment's sockets."""
     for directory in (service.sockets for service in services if service.sockets):
-        os.makedirs(directory, 0o711, exist_ok=True)
-        if not stat.S_ISDIR(os.lstat(directory).st_mode):
-            raise EngineError("%s is not a directory: remove it" % directory)
-        os.chmod(directory, 0o711)
+        make_directory(directory)
 
 
 def forget_sockets(services: Iterable[Service], containers: Containers) -> None:

@@ -13,16 +13,15 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..core.directory import Tree
-from ..core.errors import Failure, last_lines
-from ..core.process import home_directory, run_command
-from .access import DeployKey, nameless
+from ..core.errors import last_lines
+from ..core.words import printable
+from .access import DeployKey
 from .context import PrivateCopy, object_id
-from .remedies import remedy
+from .git import Git, GitError
 from .values import (
     branch_problem,
     commit_problem,
@@ -33,27 +32,15 @@ from .values import (
     without_credentials,
 )
 
-#: How much of a commit's subject is kept.
+#: How much of a commit's subject and of its author is kept.
 _SHOWN = 100
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 #: For commits without their files.
 _WITHOUT_FILES = ("--filter=tree:0",)
 
-#: What git may speak, whatever the configuration says. Submodules, which commits name, may speak https and ssh only.
-_PROTOCOLS = [
-    word
-    for name, policy in (("allow", "never"), ("https.allow", "always"), ("ssh.allow", "always"))
-    + (("http.allow", "user"), ("file.allow", "user"))
-    for word in ("-c", "protocol.%s=%s" % (name, policy))
-]
 
-
-class GitError(Failure):
-    """The user has to fix something about the repository or the checkout."""
-
-
-class Checkout:
-    """The checkout in ``<directory>/code``. git runs as ``owner``, hermetically and without prompts."""
+class Checkout(Git):
+    """The checkout in ``<directory>/code``."""
 
     def __init__(
         self,
@@ -64,67 +51,18 @@ class Checkout:
         owner: str = "",
         credentials: str | DeployKey = "",
     ) -> None:
-        self.module = module
+        super().__init__(module, repository, owner, credentials)
         self.place = Tree(directory, owner)
         self.path = os.path.join(directory, "code")
-        self.repository, from_url = split_credentials(repository)
-        self._credentials = credentials or from_url
         self.branch = branch
         problem = repository_problem(self.repository) or branch_problem(branch)
         if problem:
             raise GitError(problem)
-        self.owner = owner if owner and os.getuid() == 0 and pwd.getpwnam(owner).pw_uid != 0 else ""
 
     @property
     def remote_branch(self) -> str:
         """The ref of the environment's branch as last fetched."""
         return "refs/remotes/origin/%s" % self.branch
-
-    def _as_owner(self) -> list[str]:
-        """What begins a command so that it runs as the owner."""
-        return ["runuser", "-u", self.owner, "--"] if self.owner else []
-
-    def _home(self) -> str:
-        """The home directory of the user who runs git."""
-        return pwd.getpwnam(self.owner).pw_dir if self.owner else home_directory()
-
-    def _reason(self, errors: str, count: int = 3) -> str:
-        """Why git could not read a repository, and what to do about it on this machine, without credentials."""
-        who = self.owner or pwd.getpwuid(os.getuid()).pw_name
-        key = self._credentials if isinstance(self._credentials, DeployKey) else None
-        hosts = bool(key and key.known_hosts)
-        advice = remedy(errors, self.repository, who, self._home(), bool(key), hosts)
-        said = without_credentials(last_lines(errors, count))
-        return "%s\n%s" % (said, advice[:1].upper() + advice[1:]) if advice else said
-
-    def run(self, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Run git, in the directory ``cwd`` if given, with the open files ``pass_fds`` and the command ``ssh``. Returns
-        (exit code, output, errors)."""
-        variables = {
-            "HOME": self._home(),
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": options.get("ssh") or "ssh -o BatchMode=yes",
-            "GIT_ADVICE": "0",
-        }
-        command = ["/usr/bin/env", "-i"] + ["%s=%s" % item for item in sorted(variables.items())]
-        command = [*self._as_owner(), *command]
-        directory = ["-C", options["cwd"]] if options.get("cwd") else []
-        command += ["git", *_PROTOCOLS, *directory, *args]
-        return run_command(self.module, "git", command, GitError, pass_fds=options.get("pass_fds", ()))
-
-    def run_remote(self, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Run git with the repository's credentials in a file without a name, of which a killed run leaves nothing."""
-        if not self._credentials:
-            return self.run(*args, **options)
-        uid = pwd.getpwnam(self.owner).pw_uid if self.owner else os.getuid()
-        if isinstance(self._credentials, DeployKey):
-            with self._credentials.opened(uid) as (ssh, descriptors):
-                return self.run(*args, ssh=ssh, pass_fds=descriptors, **options)
-        with nameless(self._credentials, uid) as descriptor:
-            store = "credential.helper=store --file=/proc/self/fd/%d" % descriptor
-            return self.run("-c", "credential.helper=", "-c", store, *args, pass_fds=(descriptor,), **options)
 
     def git(self, *args: str) -> str:
         """Run git in the checkout and return its output. Raises GitError if it fails."""
@@ -353,7 +291,7 @@ class Checkout:
             "log", "-1", "--no-show-signature", "--format=%s%x00%an", commit, cwd=self.path
         )
         subject, _zero, author = output.strip().partition("\0") if code == 0 else ("", "", "")
-        return {"subject": _shown(subject), "author": _shown(author)}
+        return {"subject": printable(subject)[:_SHOWN], "author": printable(author)[:_SHOWN]}
 
     def current_branch(self) -> str:
         """The branch that is checked out; empty if none is."""
@@ -429,11 +367,6 @@ class Checkout:
         text = output.encode("utf-8", "surrogateescape")
         proved = object_id(_algorithm(commit), "commit", text) == commit
         return output.split("\n", 1)[0].partition(" ")[2] if proved else ""
-
-
-def _shown(text: str) -> str:
-    """Text of a commit that cannot do anything to a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:_SHOWN]
 
 
 def _algorithm(identity: str) -> str:

@@ -19,6 +19,7 @@ from ..release.copied import read_source
 from ..state.deployed import PREPARE_AGAIN
 from ..state.home import Home
 from ..swarm.api import SwarmApi
+from . import doors
 from .converge import StackConverger, settings_file
 from .images import StackImages, remove_unneeded_images
 from .kept import KeptReleases
@@ -191,6 +192,18 @@ def renew(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -
     return {"changed": False, "steps": []}
 
 
+def _at_the_door(
+    job: Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], list[Step]],
+) -> Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]:
+    """A job whose whole answer are its steps."""
+
+    def run(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        steps = job(engine, params, given)
+        return {"changed": bool(steps), "steps": as_dicts(steps)}
+
+    return run
+
+
 JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]] = {
     "images": images,
     "fetch": fetch,
@@ -202,4 +215,8 @@ JOBS: dict[str, Callable[[Engine, Mapping[str, Any], Mapping[str, Any]], dict[st
     "forget": forget,
     "destroy": destroy,
     "renew": renew,
+    "label": _at_the_door(doors.label),
+    "ready": _at_the_door(doors.ready),
+    "lead": _at_the_door(doors.lead),
+    "leave": _at_the_door(doors.leave),
 }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was found: an environment with its containers and the part that each plays."""
+"""What was found: an environment with its containers and the part that each plays, and the stack that comes of them."""
 
 from __future__ import annotations
 
@@ -119,6 +119,29 @@ class Handmade:
         """Note what cannot be reproduced, once."""
         if sentence not in self.said:
             self.said.append(sentence)
+
+
+@dataclass
+class FoundStack:
+    """The services of an environment under Bulkhead.
+
+    ``adopted`` are volumes to take over: key in the stack, name on the machine. ``copied`` are directories to copy:
+    from, to. ``dumped`` says why the database moves as a copy, into a new volume; empty where its own is taken over.
+    """
+
+    services: dict[str, Any] = field(default_factory=dict)
+    adopted: dict[str, str] = field(default_factory=dict)
+    copied: dict[str, str] = field(default_factory=dict)
+    dumped: str = ""
+    app_service: str = "django"
+    app_port: int = 8000
+    health_path: str = ""
+    backup: str = ""
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The volumes that are there now and are taken over; that of a copied database is new."""
+        return {key: name for key, name in self.adopted.items() if not (self.dumped and key == VOLUMES["postgresql"])}
 
 
 def is_below(path: str, directory: str) -> bool:

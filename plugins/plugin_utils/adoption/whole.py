@@ -17,12 +17,13 @@ import yaml
 from ..isolation.model import Finding
 from ..isolation.redaction import redact
 from ..isolation.report import text as report
-from ..isolation.wording import number
+from ..isolation.wording import UNPRINTABLE, number
 from ..secrets import fingerprints
 from . import moving
 from .conflicts import conflicts
+from .data import KeptData
 from .grouping import environments
-from .model import Container, Handmade, is_below
+from .model import Container, FoundStack, Handmade, is_below
 from .services import stack_of
 from .settings import is_django, settings_of
 from .web import application, web_of
@@ -31,8 +32,8 @@ from .written import Planned, everyone, hosts, source_of, variables, vault
 #: The guide beside the inventory. Ansible reads no file of this ending as an inventory.
 GUIDE = "adoption.md"
 
-#: What could manipulate a terminal, or a page of Markdown.
-_UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+#: A tab would manipulate a page of Markdown.
+_UNPRINTABLE = re.compile(rf"[\t{UNPRINTABLE}]")
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ def _planned(
     django = is_django(container)
     settings = settings_of(own, container, django)
     claimed = {name: other.prefix for other in found if other is not own for name in _volumes_of(other.containers)}
-    stack = stack_of(own, container, django, volumes, claimed, settings, web.target[1] if own.part("nginx") else 0)
+    found_stack = FoundStack(app_port=web.target[1] if own.part("nginx") else 0)
+    stack = stack_of(own, container, django, settings, KeptData(own, found_stack, volumes, claimed))
     for path in (web.certificate, web.key):
         # The old directory is the way back, and may carry the name of what another environment still runs as.
         if path and own.directory and is_below(path, own.directory):

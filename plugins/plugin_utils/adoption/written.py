@@ -15,8 +15,7 @@ import yaml
 
 from ...module_utils.source.values import repository_problem, split_credentials
 from ..secrets.editing import SecretsText
-from .model import Handmade, is_below
-from .services import FoundStack
+from .model import FoundStack, Handmade, is_below
 from .settings import AppSettings
 from .web import Web
 

@@ -10,10 +10,11 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .forms import FORMS, Form
+from .forms import FORMS
 from .inventory import holds_seal
 from .model import Declaration
 from .settings import one_of
+from .value_forms import Form
 from .variables import made_of, optional, specification
 
 #: The longest part of a wrong value that a message shows.

@@ -17,12 +17,12 @@ from .variables import of_machines
 SWARM = "swarm"
 
 #: Variables that only a stack has.
-_OF_SWARM = ("bulkhead_swarm", "bulkhead_registry", "bulkhead_swarm_ports")
+_OF_SWARM = ("bulkhead_swarm", "bulkhead_registry", "bulkhead_swarm_ports", "bulkhead_edge_nodes")
 
 #: Variables of which a stack has no use, each with what takes its place.
 _WITHOUT = {
-    "bulkhead_edge": "publish ports (bulkhead_http_port, bulkhead_https_port): the front door is one machine's",
-    "bulkhead_acme": "bring a certificate (bulkhead_tls_certificate_path and bulkhead_tls_key_path, or their texts)",
+    "bulkhead_acme": "bring a certificate (bulkhead_tls_certificate_path and bulkhead_tls_key_path, or their texts): "
+    "an authority's question may come to any node, and one machine's nginx has the answer",
     "bulkhead_bind_address": "remove it: a port of a swarm is taken on every address of its nodes",
     "bulkhead_promotion_from": "remove it: each node fetches the image from the registry",
     "bulkhead_backup_schedule": "remove it: no job of one machine can back up what may be on another",
@@ -79,6 +79,8 @@ def check_swarm(declaration: Declaration, mine: Mapping[str, Any], others: Mappi
             _note(declaration, name, f"{name} does not work on a swarm", instead)
     for message, fix in [*_nodes_faults(declaration), *_differences(mine, others)]:
         _note(declaration, "bulkhead_engine", message, fix)
+    for message, fix in _doors_faults(declaration) if declaration.can_judge("bulkhead_edge_nodes") else ():
+        _note(declaration, "bulkhead_edge_nodes", message, fix)
 
 
 def _note(declaration: Declaration, name: str, message: str, fix: str) -> None:
@@ -102,6 +104,22 @@ def _nodes_faults(declaration: Declaration) -> Iterator[tuple[str, str]]:
                 "remove one of the two, or set bulkhead_machine for each host and not for the group",
             )
         known.setdefault(machine, host)
+
+
+def _doors_faults(declaration: Declaration) -> Iterator[tuple[str, str]]:
+    """Named nodes that are no hosts of the group, or that are named for nothing."""
+    named = declaration.values["bulkhead_edge_nodes"]
+    if named and not declaration.values["bulkhead_edge"]:
+        yield (
+            "bulkhead_edge_nodes has no effect: bulkhead_edge is not set, so no front door leads to the stack",
+            "set bulkhead_edge: true, or remove it",
+        )
+    unknown = [str(host) for host in named if host not in declaration.nodes]
+    if unknown:
+        yield (
+            f"bulkhead_edge_nodes names {', '.join(unknown)}, and the group {declaration.group} has no such host",
+            f"name hosts of the group: {', '.join(declaration.nodes)}",
+        )
 
 
 def _differences(mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from ansible.utils.display import Display
 
 
-class _Shown:
+class Shown:
     """Takes what is to be shown in place of the queue to Ansible's main process."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ def _run(call: Callable[[], Any], pipe: int) -> NoReturn:
     """What a fork does: it never returns to the code of the process that it is a copy of."""
     try:
         alone()
-        shown = _Shown()
+        shown = Shown()
         Display()._final_q = shown
         with os.fdopen(pipe, "wb") as stream:
             stream.write(pickle.dumps((call(), shown.calls)))
@@ -124,10 +124,11 @@ def beside(work: Callable[[], Any], pause: float) -> Iterator[None]:
 
 
 @contextmanager
-def silent_fork(run: Callable[[int], None]) -> Iterator[None]:
+def silent_fork(run: Callable[[int], None], patience: float = 0) -> Iterator[None]:
     """Have a fork run something, given the id of this process, while this process does something else.
 
-    It shows nothing, and is killed when this process is done. Without room for another process nothing of it runs.
+    It shows nothing. When this process is done, it may take ``patience`` seconds more, and is killed then; it is killed
+    at once where this process fails. Without room for another process nothing of it runs.
     """
     parent = os.getpid()
     try:
@@ -144,8 +145,16 @@ def silent_fork(run: Callable[[int], None]) -> Iterator[None]:
             os._exit(0)
     try:
         yield
+        _wait(process, patience)
     finally:
         end_group(process)
+
+
+def _wait(process: int, patience: float) -> None:
+    """Wait until a fork has ended, so many seconds at most. It is still to be reaped then."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and not os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        time.sleep(0.005)
 
 
 def alone() -> None:

@@ -17,6 +17,7 @@ from ...module_utils.core.permit import READ_ONLY, permit
 from ..isolation.live.probes import Probes
 from ..isolation.live.receipt import BystanderComparison, compare
 from .meanwhile import shown_meanwhile
+from .packing import following, packed_ahead
 from .proof import Surroundings
 from .sending import send_by_stdin
 from .session import Note, Session, holder
@@ -37,9 +38,17 @@ def call_module(
     given = dict(arguments)
     if name not in READ_ONLY:
         given["permit"] = permit(name, given["prefix"], given["token"])
-    with shown_meanwhile(action, name, given, hide):
+    with shown_meanwhile(action, name, given, hide), packed_ahead(action, task_vars, _next(action, name, given)):
         answer: dict[str, Any] = action._execute_module(f"aiia.bulkhead.{name}", given, task_vars=task_vars)
     return in_words(name, answer)
+
+
+def _next(action: Any, name: str, given: Mapping[str, Any]) -> str:
+    """The module that is called after this one; empty where that is not known."""
+    declaration = getattr(action, "declaration", None)
+    if declaration is None or action.nodes is not None or (name == "verify" and not given["token"]):
+        return ""  # a stack has modules of its own, and nothing follows a verification without a deployment
+    return following(str(action._task.action.rpartition(".")[2]), name, declaration.values)
 
 
 def in_words(name: str, answer: dict[str, Any]) -> dict[str, Any]:

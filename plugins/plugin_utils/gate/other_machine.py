@@ -71,9 +71,10 @@ def module_elsewhere(
         if ours:
             raise
         unused = ["passwords typed for this run", *left]
-        hint = f"not used here, and perhaps needed for that: {', '.join(unused)}"
+        why = " ".join(error.message.split()).rstrip(".")
         raise AnsibleConnectionFailure(
-            f"{variables['inventory_hostname']} cannot be asked ({hint}): {error.message}"
+            f"{variables['inventory_hostname']} cannot be asked: {why}. It may need what is not used here: "
+            f"{', '.join(unused)}"
         ) from None
     finally:
         call.cleanup()

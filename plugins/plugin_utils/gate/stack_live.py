@@ -12,12 +12,14 @@ from typing import Any
 
 from ..declaration.model import Declaration
 from ..isolation.live.stack import stack_findings, unwell
+from ..isolation.live.stack_doors import door_findings, lost_routes
 from ..isolation.model import Finding
 from .live import LiveGate
 from .plan import Gate
 from .session import Session, begun
 from .stack_calls import StackCalls
 from .stack_nodes import StackNodes
+from .stack_route import in_place, stack_route
 from .stack_verification import StackVerification, counts
 
 
@@ -55,6 +57,7 @@ class StackGate(LiveGate):
             *verification.findings(probes, answers, after),
             *self.standing(after),
             *unwell(environment, after),
+            *lost_routes(environment, in_place(stack_route(environment)), after, self.values["bulkhead_edge_nodes"]),
         ]
         answer = {"observation": after, "drift": [], "probed": counts(probes, answers)}
         return answer, self._accepted(findings, complete=session is None)
@@ -62,7 +65,10 @@ class StackGate(LiveGate):
     def standing(self, observation: Mapping[str, Any]) -> list[Finding]:
         """What stands in the way on the swarm, whichever release was in force before."""
         moves = self.declaration.permissions.get("bulkhead_confirm") == self.declaration.prefix
-        return stack_findings(self.environment, self.around.read, observation, self._machines, moves)
+        return [
+            *stack_findings(self.environment, self.around.read, observation, self._machines, moves),
+            *door_findings(self.environment, observation, self.values["bulkhead_edge_nodes"]),
+        ]
 
     @property
     def _machines(self) -> dict[str, str]:

@@ -34,6 +34,7 @@ LIVE_RULES = {
     "in-maintenance": "The environment answers with its maintenance page.",
     "kernel-limit": "A kernel resource that all environments share runs out.",
     "linked-checkout": "The environment's checkout is a link out of its directory.",
+    "lost-route": "The front door of a node does not lead to the stack as its last deployment had it do.",
     "memory-full": "A server of the environment refused writes or dropped keys, because its memory was full.",
     "missing-age": "The machine has no age, with which the environment's backups are to be encrypted.",
     "moved-checkout": "A checkout is not at the commit that was deployed.",

@@ -141,6 +141,9 @@ ON_PAPER: Mapping[str, Refusal] = {
         "Make a plan (aiia.bulkhead.plan -e bulkhead_plan=…), have it signed, and deploy with it."),
     "unknown-setting": Refusal(
         "bulkhead_env_names renames a setting that is not in .env.", "Correct the name, or take the line away."),
+    "unknown-reference": Refusal(
+        "A service names a service, network, config or secret that its stack does not have.",
+        "Write the name of one that it has, or add it to the stack."),
     "unknown-variable": Refusal(
         "Bulkhead has no variable of that name, so it would have no effect.", "Write the name that the finding gives."),
     "unknown-volume": Refusal(
@@ -174,7 +177,7 @@ ON_PAPER: Mapping[str, Refusal] = {
 #: On the machine, before anything is changed.
 ON_THE_MACHINE: Mapping[str, Refusal] = {
     "absent-front-door": Refusal(
-        "The environment is to be behind the machine's front door, and there is none, or its routes cannot be read.",
+        "The environment is to be behind the front door of a machine, and there is none, or its routes cannot be read.",
         "Run aiia.bulkhead.edge for the machine first."),
     "adopted-volume": Refusal(
         "A volume that the environment takes over is not there, or belongs to another environment.",
@@ -288,6 +291,9 @@ AFTERWARDS: Mapping[str, Refusal] = {
         "Publish it on 127.0.0.1 only, or guard the environment (bulkhead_firewall)."),
     "foreign-server-lets-in": Refusal(
         "A container reaches another environment's server, which asks for no password.", "Close the port."),
+    "lost-route": Refusal(
+        "A node's front door has lost the route of a stack, or has another one, so visitors there do not reach it.",
+        "Deploy the environment: that puts the route back."),
     "memory-full": Refusal(
         "Redis refused commands or dropped keys early, because its memory was full.",
         "Raise its limit, give keys an expiry, or let it evict (bulkhead_redis_use)."),

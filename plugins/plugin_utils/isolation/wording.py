@@ -16,6 +16,8 @@ from ...module_utils.core import words
 number = words.number
 #: A number of bytes.
 size = words.size
+#: What could manipulate a terminal.
+UNPRINTABLE = words.UNPRINTABLE
 
 #: Names that one message gives before it counts the rest.
 _NAMED = 3

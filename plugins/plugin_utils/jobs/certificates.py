@@ -43,10 +43,7 @@ def certificate_settings(declaration: Declaration, release: Release) -> dict[str
         "check": bool(values["bulkhead_acme_check"]),
         "network": naming.network_name(prefix),
         "volume": naming.volume_name(prefix, values["bulkhead_environment"], _VOLUME),
-        "servers": [
-            {"key": service.key, "validate": list(service.validate), "on_change": list(service.on_change)}
-            for service in servers
-        ],
+        "servers": [{"key": service.key, "on_change": list(service.on_change)} for service in servers],
         "address": str(values["bulkhead_bind_address"] or "127.0.0.1").strip("[]"),
         "port": values["bulkhead_https_port"],
     }

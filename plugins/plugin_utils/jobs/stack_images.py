@@ -19,8 +19,10 @@ from ..gate.step import EnvironmentStep
 from ..isolation.live.placement import may_run
 from ..isolation.live.stack import nodes_of
 from ..isolation.wording import listing
-from ..release.render import Release, image_repository
+from ..release.derived import image_repository
+from ..release.render import Release
 from ..release.swarm_release import images, pinned, sources
+from .stack_door import stack_doors
 from .stack_module import call_stack, login, presentable
 
 
@@ -66,7 +68,7 @@ def fetch_images(step: EnvironmentStep, release: Release) -> Iterator[dict[str, 
     """Have each node fetch the images of the tasks that may come there, before any task is replaced."""
     nodes = step.all_nodes
     seen = step.session.observation
-    states = {node["id"]: node for node in seen["stack"]["nodes"]}
+    states = {node["id"]: node for node in stack_doors(step).nodes}
     faults: dict[str, str] = {}
     services = release.stack.compose["services"].values()
     for host, found in nodes_of(seen).items():

@@ -18,6 +18,7 @@ from ..release.render import Release
 from ..release.swarm_release import data_label, pinned, shipped
 from .backup import backup_arguments
 from .stack_data import on_data_node
+from .stack_door import stack_doors
 from .stack_images import forget_images
 from .stack_module import call_stack, of_the_run
 
@@ -34,13 +35,13 @@ def deploy(step: EnvironmentStep, release: Release, commit: str) -> dict[str, An
         "data_label": data_label(ready, step.declaration.prefix),
         "pinned": session.pins,
     }
-    foreseen = call_stack(step, "foresee", given)
-    if foreseen.get("failed") or not foreseen["changed"]:
+    foreseen, doors = call_stack(step, "foresee", given), stack_doors(step)
+    if foreseen.get("failed") or (not foreseen["changed"] and doors.changes.is_empty):
         return foreseen
     backups = _back_up(step, release) if foreseen["prepares"] and foreseen["has_served"] else []
     if step._task.check_mode:
-        return {**foreseen, "steps": [*backups, *foreseen["steps"]]}
-    answer = _forgetting(step, call_stack(step, "apply", given))
+        return {**foreseen, "changed": True, "steps": [*backups, *foreseen["steps"], *doors.foreseen()]}
+    answer = doors.around(lambda: _forgetting(step, call_stack(step, "apply", given)))
     return {**answer, "steps": [*backups, *(answer.get("steps") or ())]}
 
 
@@ -63,7 +64,8 @@ def _back_up(step: EnvironmentStep, release: Release) -> list[dict[str, Any]]:
 
 def return_to(step: EnvironmentStep, target: Mapping[str, Any]) -> dict[str, Any]:
     """Bring a kept release into force again."""
-    return _forgetting(step, call_stack(step, "rollback", {**of_the_run(step), "release": str(target["release"])}))
+    given = {**of_the_run(step), "release": str(target["release"])}
+    return stack_doors(step).around(lambda: _forgetting(step, call_stack(step, "rollback", given)))
 
 
 def _forgetting(step: EnvironmentStep, answer: dict[str, Any]) -> dict[str, Any]:

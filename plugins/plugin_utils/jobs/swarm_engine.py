@@ -19,6 +19,7 @@ from .engine import CommandPlace, EnvironmentEngine
 from .image import build_image
 from .service_arguments import service_arguments
 from .stack_data import forget_prepared, on_data_node
+from .stack_door import stack_doors
 from .stack_images import forget_images, pin_images
 from .stack_module import call_stack, of_the_run
 from .stack_release import deploy, return_to
@@ -107,10 +108,14 @@ class SwarmEngine(EnvironmentEngine):
             )
         given = json.dumps({**of_the_run(self.step), "list": True})
         found = self.step.call("stack", {**self.step.common(), "job": "destroy", "given": given})
-        return {**found, "goes": found.get("steps"), "stays": ["the volumes of its nodes, and backups"]}
+        goes = [*stack_doors(self.step, gone=True).foreseen(), *(found.get("steps") or ())]
+        return {**found, "changed": bool(goes), "goes": goes, "stays": ["the volumes of its nodes, and backups"]}
 
     def destroy(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        """Remove it, each by its id, and then the images that were built for it from the nodes."""
+        """Remove it, each by its id, once no front door leads there, and then the images that were built for it from
+        the nodes."""
+        for _step in stack_doors(self.step, gone=True).lead():
+            pass
         answer = call_stack(self.step, "destroy", of_the_run(self.step))
         if not answer.get("failed"):
             forget_images(self.step, [])

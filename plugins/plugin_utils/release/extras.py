@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..declaration.forms import COMMAND, LINE, NAME, SETTING
 from ..declaration.model import Declaration
+from ..declaration.value_forms import COMMAND, LINE, NAME, SETTING
 from .definitions import Definition
 
 

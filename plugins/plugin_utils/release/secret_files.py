@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..declaration.forms import SETTING
 from ..declaration.model import Declaration
 from ..declaration.settings import FOR_BULKHEAD
+from ..declaration.value_forms import SETTING
 from ..declaration.variables import SETTINGS
 from ..isolation.model import SEAL
 from ..isolation.wording import in_words

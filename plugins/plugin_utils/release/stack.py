@@ -55,7 +55,7 @@ class StackService(DeclaredService):
     backup: tuple[Mapping[str, Any], ...] = ()
     manage: tuple[str, ...] = ()
     host: str = ""
-    #: Whether it has the sockets to which the machine's front door sends requests.
+    #: Whether it has the sockets to which the machine's front door sends requests, or of a stack the ports for relays.
     edge: bool = False
 
 
@@ -63,8 +63,9 @@ class StackService(DeclaredService):
 class Stack:
     """A whole stack: the Compose mapping, and the services with what is not Compose's.
 
-    Where ``swarm`` names a swarm, the mapping is that of its stack file, ``notes`` are what people have to know, and
-    ``waits`` are the services for which each would wait with Compose.
+    Where ``swarm`` names a swarm, the mapping is that of its stack file, ``notes`` are what people have to know,
+    ``waits`` are the services for which each would wait with Compose, and ``relays`` says that one has the sockets of
+    its nodes' front doors.
     """
 
     compose: dict[str, Any]
@@ -72,6 +73,7 @@ class Stack:
     swarm: str = ""
     notes: tuple[str, ...] = ()
     waits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    relays: bool = False
 
     @property
     def uses_application_image(self) -> bool:

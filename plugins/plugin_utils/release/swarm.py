@@ -54,7 +54,8 @@ def as_swarm(declaration: Declaration, stack: Stack, texts: Mapping[str, str]) -
             del compose[section]
     waits = {service.key: tuple(service.waits_for) for service in services}
     notes = tuple(_notes(declaration.prefix, services))
-    return Stack(compose, stack.services, values["bulkhead_swarm"], notes, waits)
+    relays = any(service.relays for service in services)
+    return Stack(compose, stack.services, values["bulkhead_swarm"], notes, waits, relays)
 
 
 def check_single_lines(declaration: Declaration, settings: Sequence[DotenvLine]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...module_utils.docker.labels import DATA, DATA_NODE_ID, INPUT, RELEASE
 from ..declaration.model import Declaration
+from ..isolation.declared import sockets_directory
 from ..isolation.facts.service_kinds import runs_once
 from ..isolation.readers.compose.short_forms import parse_ports, parse_size, parse_volume
 from .stack import StackService
@@ -47,7 +48,8 @@ class SwarmService:
     """Translates one service.
 
     After :meth:`translated`, ``waits_for`` are services that Compose would have started before, ``pinned`` says whether
-    it runs on the node with the data only, and ``unguarded`` that it asked for no-new-privileges, which Swarm ignores.
+    it runs on the node with the data only, ``relays`` that it has the sockets of its node's front door, and
+    ``unguarded`` that it asked for no-new-privileges, which Swarm ignores.
     """
 
     def __init__(self, declaration: Declaration, described: StackService, files: SwarmFiles) -> None:
@@ -58,7 +60,13 @@ class SwarmService:
         self.waits_for: list[str] = []
         self.pinned = False
         self.unguarded = False
+        self.relays = False
         self._writes = False
+        values = declaration.values
+        #: The only path of a node that a task may have: a deployment makes it on each node with a front door.
+        self._sockets = (
+            sockets_directory(declaration.prefix, values["bulkhead_state_directory"]) if values["bulkhead_edge"] else ""
+        )
 
     def translated(self, definition: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
         """The service as a stack file has it. ``own`` are the environment's labels."""
@@ -109,6 +117,10 @@ class SwarmService:
         for given in service.get("volumes") or ():
             mount = dict(given) if isinstance(given, Mapping) else parse_volume(str(given))
             kind, source = str(mount.get("type") or ""), str(mount.get("source") or "")
+            if kind == "bind" and source == self._sockets:
+                self.relays = True
+                kept.append({"type": kind, "source": source, "target": mount.get("target")})
+                continue
             if kind == "bind":
                 self._bind(service, mount, source)
                 continue
@@ -266,14 +278,17 @@ class SwarmService:
             yield f"start-first cannot work: {why}", "leave order out"
 
     def _placed(self, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
-        """On which nodes the service runs: that of its data; with a port of the node on each, as visitors do not follow
-        a task that moves; else on any."""
+        """On which nodes the service runs: that of its data; on each where visitors come to it, through front doors or
+        at a port of the node, as they do not follow a task that moves; else on any."""
         placement = dict(deploy.get("placement") or {})
         if self.pinned:
             pin = f"node.labels.{DATA}{self._declaration.prefix} == true"
             held = f"node.id == {DATA_NODE_ID}"
             placement["constraints"] = list(dict.fromkeys([*(placement.get("constraints") or ()), pin, held]))
             return {"placement": placement}
+        if self._described.edge:
+            # One on each node: a node that is drained or lost takes none away that others need.
+            return {} if {"mode", "replicas"} & set(deploy) else {"mode": "global"}
         if not any(port.get("mode") == "host" for port in service.get("ports") or ()):
             return {}
         if deploy.get("mode", "global") != "global" or deploy.get("replicas") is not None:

@@ -11,15 +11,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from ..isolation.model import Finding
+from ..isolation.wording import UNPRINTABLE
 
 #: Colours as Ansible writes them, and nothing else that begins with an escape: no cursor, title, link or conceal.
 _COLOUR = r"\x1b\[(?:0|(?:[0-9];)?3[0-7]|38;5;[0-9]{1,3})m"
 
-#: What could manipulate a terminal or end a line: control characters, and marks that change the direction of writing.
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-
-_EITHER = re.compile(f"({_COLOUR})|{_CONTROL}")
-_ANY = re.compile(_CONTROL)
+_EITHER = re.compile(rf"({_COLOUR})|[{UNPRINTABLE}]")
+_ANY = re.compile(rf"[{UNPRINTABLE}]")
 
 #: A line that GitHub's runner takes for a command: it trims the line first. The earlier form counts anywhere in a line.
 _COMMAND = re.compile(rf"^((?:\s|\ufeff|{_COLOUR})*):(?=:)", re.MULTILINE)

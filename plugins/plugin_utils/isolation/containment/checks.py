@@ -68,6 +68,20 @@ def mount_source(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> s
     return boundary.outside_path(str(value), bool(around.get("read_only")))
 
 
+def stack_mount(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow volumes and memory, and of a node's paths the environment's own sockets for its front door."""
+    if value in ("volume", "tmpfs") or (boundary.sockets and str(around.get("source")) == boundary.sockets):
+        return ""
+    return f"{around.get('source') or value} is a path of one node, and a task may run on any"
+
+
+def image(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow names of images: an id names whatever image of the machine has it, another environment's too."""
+    text = str(value)
+    hidden = re.fullmatch(r"(?:sha256:)?[0-9a-f]{12,64}", text)
+    return f"{text} is the id of an image, which does not say whose it is" if hidden else ""
+
+
 def own_path(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow paths of the environment's own, and neutral ones that are mounted read-only."""
     return boundary.outside_path(str(value))
@@ -161,6 +175,21 @@ def extra_host(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> st
     except ValueError:
         return f"{address} is not an address"
     return "" if number.is_global else f"{host} becomes {address}, an address of the machine or of another network"
+
+
+def upstream(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow servers of the environment's own, and names and addresses on the internet."""
+    host = str(value).strip("[]").lower().rstrip(".")
+    if host in boundary.hosts or boundary.owns_name(host) or boundary.shares("address", host):
+        return ""
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        if re.fullmatch(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+))*", host):
+            return f"{host} is an address in a form that hides which"
+        known = "." in host and not host.endswith((".internal", ".local", ".localhost"))
+        return "" if known else f"{host} is not a service of {boundary.prefix}"
+    return "" if number.is_global else f"{host} is an address of the machine or of another network"
 
 
 def capability(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:

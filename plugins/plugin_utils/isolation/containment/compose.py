@@ -120,7 +120,7 @@ _SERVICE: Mapping[str, Entry] = {
     "healthcheck.test.[]": TEXT,
     "healthcheck.timeout": INSIDE,
     "hostname": Entry(Class.NAME, checks.own_domain, "one label, or one of the environment's domains"),
-    "image": Entry(Class.IMAGE),
+    "image": Entry(Class.IMAGE, checks.image, "the name of an image, not the id of one that happens to be there"),
     "init": INSIDE,
     "ipc": bounded(checks.namespace("none", "private", "shareable"), "none, private, shareable, service:NAME"),
     "isolation": _WINDOWS,

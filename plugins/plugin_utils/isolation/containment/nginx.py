@@ -16,6 +16,7 @@ from . import checks
 from .classes import INSIDE, TEXT, Class, Entry, at_most, bounded, one_of, refused, rows
 
 _LOG = Entry(Class.ADDRESS, checks.log_target, "a file, the container's output, or an own server's syslog")
+_UPSTREAM = Entry(Class.TEXT, None, "a server of the environment's own, or on the internet; no request decides which")
 _UNREAD = refused("its servers are not read, so where they pass connections is not proved")
 
 #: Blocks whose lines are values of a variable or a type, not directives.
@@ -26,14 +27,16 @@ NGINX: Mapping[str, Entry] = {
         TEXT,
         """
         add_header add_trailer alias auth_basic auth_basic_user_file auth_request early_hints env error_page
-        fastcgi_cache_key fastcgi_param fastcgi_pass grpc_pass grpc_set_header grpc_ssl_name if location
-        log_format memcached_pass mirror proxy_cache_key proxy_cookie_domain proxy_pass proxy_redirect
-        proxy_set_body proxy_set_header proxy_ssl_name return rewrite root scgi_param scgi_pass set
+        fastcgi_cache_key fastcgi_param grpc_set_header grpc_ssl_name if location
+        log_format mirror proxy_cache_key proxy_cookie_domain proxy_redirect
+        proxy_set_body proxy_set_header proxy_ssl_name return rewrite root scgi_param set
         ssl_certificate ssl_certificate_key ssl_ocsp_responder ssl_stapling_responder sub_filter try_files
-        userid_domain uwsgi_param uwsgi_pass uwsgi_ssl_name valid_referers
+        userid_domain uwsgi_param uwsgi_ssl_name valid_referers
         """,
     ),
     **rows(TEXT, " ".join(sorted(DATA_BLOCKS))),
+    # Judged by rule outside-upstream, which knows what `upstream`, `set` and `map` make of it.
+    **rows(_UPSTREAM, "fastcgi_pass grpc_pass memcached_pass proxy_pass scgi_pass uwsgi_pass"),
     **rows(_LOG, "access_log error_log"),
     **rows(_UNREAD, "mail stream"),
     "include": bounded(checks.included, "nginx's own files, and those of conf.d and snippets"),

@@ -71,7 +71,9 @@ _SERVICE: Mapping[str, Entry] = {
     "volumes.[].image.subpath": _REST,
     "volumes.[].source": inside_because("a volume of the same file"),
     "volumes.[].tmpfs.mode": _REST,
-    "volumes.[].type": bounded(one_of("volume", "tmpfs"), "volume, tmpfs: a bind is a path of one node"),
+    "volumes.[].type": bounded(
+        checks.stack_mount, "volume, tmpfs; a bind, which is a path of one node, only of the sockets for its front door"
+    ),
     "volumes.[].volume.labels.*": _REST,
     "volumes.[].volume.subpath": _REST,
 }  # fmt: skip

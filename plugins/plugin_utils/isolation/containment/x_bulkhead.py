@@ -14,7 +14,7 @@ _IN_CONTAINER = inside_because("a command that runs in the service's own contain
 
 X_BULKHEAD: Mapping[str, Entry] = {
     "backup": inside_because("databases and directories of the service's own container"),
-    "edge": inside_because("sockets in the service's own container"),
+    "edge": inside_because("sockets or ports in the service's own container"),
     "env": TEXT,
     "files": Entry(
         Class.PATH,

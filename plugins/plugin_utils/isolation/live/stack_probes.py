@@ -20,6 +20,7 @@ from .health import own_containers
 from .probes import Probes, is_overlay, judge_answers, plan_probes
 from .receipt import Observation
 from .stack import nodes_of
+from .stack_doors import leads
 
 
 def running_tasks(environment: Environment, look: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
@@ -92,7 +93,8 @@ def _serves(
 ) -> bool:
     """Whether a node answers for the environment's domains: it has their ports, or a front door."""
     if is_routed(environment):
-        return bool(node["door"]["present"])
+        states = {str(state["id"]): state for state in look["nodes"]}
+        return leads(environment.prefix, states[str(node["engine"]["node"])])
     own = {environment.http_port, environment.https_port}
     here = {task["service"] for task in tasks}
     return any(

@@ -56,7 +56,9 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"(?:DJANGO_)?SECURE_PROXY_SSL_HEADER", PROXY_HEADER),
     (r"(?:\w+_)?(?:FRONTEND|BACKEND|SITE|BASE|APP|PUBLIC|CALLBACK|REDIRECT)_UR[LI]", BASE_URL),
     (r"(?:FRONTEND|BACKEND|SITE)_DOMAIN", BASE_URL),
-    (r"(?:\w+_)?(?:BUCKET|BUCKET_NAME|CONTAINER_NAME)", BUCKET),
+    # A bucket of a rate limit is none of files.
+    (r"(?!\w*(?:RATE|LEAKY|TOKEN|THROTTLE|LIMIT)_)(?:\w+_)?BUCKET(?:_NAME)?", BUCKET),
+    (r"(?:\w+_)?(?:AZURE|BLOB|STORAGE|SWIFT|RACKSPACE)_(?:\w+_)?CONTAINER(?:_NAME)?", BUCKET),
     (r"AWS_LOCATION|(?:\w+_)?BUCKET_PREFIX|S3_PREFIX|(?:\w+_)?STORAGE_PREFIX", BUCKET_PREFIX),
     (r"AWS_S3_ENDPOINT_URL|(?:\w+_)?S3_ENDPOINT(?:_URL)?|MINIO_ENDPOINT", BUCKET_ENDPOINT),
     (r"(?:\w+_)?(?:INDEX|INDEX_NAME|COLLECTION|COLLECTION_NAME|NAMESPACE_NAME)", INDEX),
@@ -205,7 +207,7 @@ def _buckets(settings: Sequence[Setting], owner: str, services: Collection[str])
         url = _BUCKET_URL.match(setting.text.strip())
         if url:
             place = url["bucket"], (url["prefix"] or "").strip("/")
-        elif kind_of(setting.key) == BUCKET:
+        elif kind_of(setting.key) == BUCKET and not setting.text.isdecimal():
             place = setting.text, by_kind.get(BUCKET_PREFIX, "").strip("/")
         else:
             continue

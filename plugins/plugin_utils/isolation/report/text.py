@@ -19,7 +19,7 @@ from typing import Any
 
 from ..model import Finding, Severity, Where
 from ..rules import page_of
-from ..wording import advice, message, number, some
+from ..wording import UNPRINTABLE, advice, message, number, some
 
 #: The hazard catalogue's groups in order: those that cause findings of others come first.
 _GROUPS = ("CP", "NM", "NW", "VP", "PT", "WB", "DB", "RC", "SE", "IM", "HP", "AN", "CI", "OP")
@@ -33,8 +33,7 @@ _WORD = re.compile(r"[A-Za-z0-9_-]+")
 _SEPARATOR = re.compile("[_-]")
 _NUMBER = re.compile(r"\d+")
 
-#: What could manipulate a terminal: control characters, and marks that change the direction of writing.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_UNPRINTABLE = re.compile(rf"[\t\n{UNPRINTABLE}]")
 
 
 def arrange(findings: Iterable[Finding]) -> list[Finding]:

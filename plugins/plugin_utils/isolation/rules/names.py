@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.ownership import one_project
 from ..model import SEAL, Claim, Environment, Fleet, Severity, Where
@@ -54,6 +54,7 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
     known: dict[str, list[Environment]] = {}
     for environment in fleet.environments:
         known.setdefault(environment.prefix.casefold(), []).append(environment)
+    yield from _spelt_alike(known)
     for prefix, here in known.items():
         if len(here) > 1:
             # Of a copied group everything is equal but its own name.
@@ -87,6 +88,26 @@ def prefix_of_prefix(fleet: Fleet) -> Judgement:
                 f"{short.prefix.rpartition('_')[0] or short.prefix}_{rest.replace('-', '_').replace('_', '')}.",
                 (short.origin("bulkhead_prefix"), long.origin("bulkhead_prefix")),
                 short.machine if short.machine == long.machine else "",
+            )
+
+
+def _spelt_alike(known: Mapping[str, Sequence[Environment]]) -> Iterator[Hit]:
+    """Yield prefixes that differ in their separators only, as ``aiia_prod`` and ``aiia-prod`` do."""
+    spelt: dict[str, list[Environment]] = {}
+    for prefix, here in known.items():
+        if here[0].variables:
+            spelt.setdefault(re.sub("[_-]", "", prefix), []).append(here[0])
+    for environments in spelt.values():
+        if len(environments) > 1:
+            prefixes = tuple(environment.prefix for environment in environments)
+            yield Hit(
+                prefixes,
+                f"prefix {prefixes[0]}",
+                f"{listing(prefixes)} are one name in several spellings: buckets, host names and accounts take only "
+                "some of them, so nobody can tell by such a name whose it is.",
+                "Choose prefixes that differ in more than '_' and '-'.",
+                tuple(environment.origin("bulkhead_prefix") for environment in environments),
+                severity=Severity.HIGH,
             )
 
 

@@ -64,15 +64,20 @@ def _what_happens(fleet: Fleet, claims: Sequence[Claim]) -> str:
 def ephemeral_port(fleet: Fleet) -> Judgement:
     """A port is published without saying which: Docker takes any free one."""
     for environment, service, port, where in published(fleet):
-        if not port.get("published"):
+        wanted = str(port.get("published") or "")
+        if not wanted or "-" in wanted:
+            which = f"one of the ports {wanted}" if wanted else "a random port"
+            whose = "" if is_local(port) else ", open to everybody"
             yield Hit(
                 (environment.prefix,),
                 f"port {port['target']} of service {service}",
-                f"{environment.prefix} publishes port {port['target']} of {service} on a random port of "
-                f"{environment.machine}, open to everybody: it can be one that another environment is about to use.",
+                f"{environment.prefix} publishes port {port['target']} of {service} on {which} of "
+                f"{environment.machine}{whose}: it can be one that another environment is about to use.",
                 f"Use 'expose: [\"{port['target']}\"]', or say which port: '127.0.0.1:<port>:{port['target']}'.",
                 (where,),
                 environment.machine,
+                # Of a stack that Bulkhead deploys every port is claimed.
+                severity=Severity.HIGH if environment.variables else None,
             )
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..facts.names_in_text import TokenIndex
 from ..model import Environment, Fleet, Severity
@@ -46,12 +46,13 @@ def foreign_variable(fleet: Fleet) -> Judgement:
                     f"{name} of {environment.prefix} names {word if word == owner else f'{word} of {owner}'}: "
                     f"{environment.prefix} is built from it or serves with it, and changes when {owner} does.",
                     f"Set {name} in group_vars of {environment.prefix} to a value of its own.",
-                    (environment.origin(name),),
+                    (environment.origin(name.partition(".")[0]),),
                     environment.machine,
                 )
 
 
 def _texts(environment: Environment) -> Iterator[tuple[str, str]]:
+    yield from _commands(environment)
     for name, value in environment.variables.items():
         if name not in ELSEWHERE:
             for text in leaves(value):
@@ -59,6 +60,16 @@ def _texts(environment: Environment) -> Iterator[tuple[str, str]]:
                 if ".." in text:
                     # A path in the source tree is relative to its place on the machine.
                     yield name, posixpath.normpath(posixpath.join(environment.directory, "code", text))
+
+
+def _commands(environment: Environment) -> Iterator[tuple[str, str]]:
+    """The texts under ``x-bulkhead``, which no Compose file shows. What is written to files is judged there."""
+    services = environment.variables.get("bulkhead_services")
+    for service, definition in services.items() if isinstance(services, Mapping) else ():
+        own = definition.get("x-bulkhead") if isinstance(definition, Mapping) else None
+        for key, value in own.items() if isinstance(own, Mapping) else ():
+            if key != "files":
+                yield f"bulkhead_services.{service}.x-bulkhead.{key}", " ".join(leaves(value))
 
 
 @rule("shared-branch", "AN-07", severity=Severity.HIGH)

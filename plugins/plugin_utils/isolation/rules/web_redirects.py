@@ -77,6 +77,8 @@ def _redirects(environment: Environment) -> Iterator[tuple[str, str, str, str, W
                 target = item.args[-1] if len(item.args) == 1 or re.fullmatch(r"30[12378]", item.args[0]) else ""
             elif item.name == "rewrite" and len(item.args) > 1:
                 target = item.args[1]
+            elif item.name == "error_page" and item.args:
+                target = item.args[-1]
             match = _TARGET.match(target)
             if match and (match[2].strip("${}") in ("host", "server_name") or not match[2].startswith("$")):
                 host = match[2] if not match[2].startswith("$") else ""
@@ -88,9 +90,7 @@ def _redirects(environment: Environment) -> Iterator[tuple[str, str, str, str, W
 def own_redirect_drops_port(fleet: Fleet) -> Judgement:
     """nginx's own redirects (a directory without its slash) name the port inside of the container."""
     for environment in fleet.environments:
-        off = any(
-            item.name == "absolute_redirect" and item.args == ("off",) for item in all_directives(environment.nginx)
-        )
+        off = any(item.name == "absolute_redirect" and item.args == ("off",) for item in environment.directives)
         if off or not (environment.http_port or environment.https_port):
             continue
         for server in own_servers(environment):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from ..declared import is_routed
 from ..facts.domains import domains, instances, machine_path_of, neighbours, origins, safe_expression
 from ..facts.service_kinds import is_front_door
 from ..model import Environment, Fleet, Setting, Severity, Where
@@ -27,7 +28,6 @@ from ..readers.frameworks import (
     patterns,
     settings_of,
 )
-from ..readers.nginx.meaning import all_directives
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -173,7 +173,7 @@ def proxy_cache(fleet: Fleet) -> Judgement:
     """Two environments keep answers in one cache, or under keys that do not say whose they are."""
     homes: dict[tuple[str, str], dict[str, Where]] = {}
     for environment in fleet.environments:
-        for item in all_directives(environment.nginx):
+        for item in environment.directives:
             if item.name in ("proxy_cache_path", "fastcgi_cache_path") and item.args:
                 path = machine_path_of(environment, item.args[0])
                 if path:
@@ -255,7 +255,7 @@ def trusted_proxy_range(fleet: Fleet) -> Judgement:
 
 def _trusted(environment: Environment) -> Iterator[tuple[str, str, Where, str]]:
     """Yield trusted ranges: (range, what trusts it, where, service or empty for nginx)."""
-    for item in all_directives(environment.nginx):
+    for item in environment.directives:
         if item.name == "set_real_ip_from" and item.args:
             yield item.args[0], "set_real_ip_from", item.where, ""
     for setting in settings_of(environment, TRUSTED_PROXIES):
@@ -268,7 +268,9 @@ def _published_services(environment: Environment) -> set[str]:
     """The services with published ports; for nginx, whose job is to publish ports, the empty name."""
     found = {name for _unused, name, service in environment.services() if service.get("ports")}
     front = {name for _unused, name, service in environment.services() if is_front_door(name, service)}
-    return (found - front) | ({""} if found & front or environment.http_port or environment.https_port else set())
+    # Behind a machine's front door the ports are the door's.
+    ports = not is_routed(environment) and (environment.http_port or environment.https_port)
+    return (found - front) | ({""} if found & front or ports else set())
 
 
 def _too_wide(text: str) -> bool:

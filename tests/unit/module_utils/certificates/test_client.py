@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.client import Client, explain
+from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates import client
+from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.client import Client
 from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.pem import CertificateError, read
 from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.store import Store
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
@@ -127,41 +128,18 @@ def test_a_key_is_never_shown(machine: Machine) -> None:
     assert options(machine.runs[0], "--network") == ["none"] and not options(machine.runs[0], "--volume")
 
 
-@pytest.mark.parametrize(
-    ("said", "explained"),
-    [
-        (
-            "An unexpected error occurred:\ntoo many certificates (5) already issued for this exact set of domains in "
-            "the last 168h0m0s: a.example.com, retry after 2026-12-01 10:00:00 UTC",
-            "issues no more certificates for now (rate limit): too many certificates (5) already issued for this exact "
-            "set of domains in the last 168h0m0s: a.example.com, retry after 2026-12-01 10:00:00 UTC. Wait",
-        ),
-        ("urn:ietf:params:acme:error:rateLimited :: There were too many requests", "(rate limit): urn:ietf"),
-        (
-            "requests.exceptions.SSLError: HTTPSConnectionPool: Max retries exceeded (Caused by SSLError("
-            "SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate is not yet valid')))",
-            "Name its CA in bulkhead_acme_ca_bundle; if it is a public one, check this machine's clock",
-        ),
-        (
-            "HTTPSConnectionPool(host='ca.example.com', port=443): Max retries exceeded with url: /dir (Caused by "
-            "NewConnectionError: Connection refused)",
-            "does not answer: check bulkhead_acme_directory",
-        ),
-        ("Temporary failure in name resolution", "does not answer: check bulkhead_acme_directory"),
-        ("The ACME server believes ops@x is an invalid email address", "does not accept ops@example.com as a contact"),
-        ("Account https://ca.example.com/my-account/7 not found.", "Remove /srv/state/certificates/aiia_prod/client/"),
-        (
-            "Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported "
-            "these problems:\n  Domain: a.example.com\n  Type:   connection\n  Detail: 1.2.3.4: Connection refused\n\n"
-            "  Domain: b.example.com\n  Type:   unauthorized\n  Detail: Invalid response: 404\n\nHint: …",
-            "did not get it: a.example.com: 1.2.3.4: Connection refused; b.example.com: Invalid response: 404. It asks",
-        ),
-        ("Segmentation fault", "the client got no certificate from https://ca.example.com/dir"),
-    ],
-)
-def test_why_there_is_none(said: str, explained: str) -> None:
-    assert explained in explain(said, SETTINGS)
+def test_why_there_is_none(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.code, machine.errors = 1, "SSLError(certificate verify failed: certificate has expired)"
+    monkeypatch.setattr(client, "clock_of", lambda _authority: machine.client.now() - 5 * 86400)
+    with pytest.raises(CertificateError, match="5 days ahead of the authority's: set the clock") as caught:
+        machine.client.obtain()
+    assert caught.value.detail == machine.errors
 
 
-def test_a_client_that_took_too_long() -> None:
-    assert "does not answer" in explain("", SETTINGS, late=True)
+def test_the_log_of_the_attempt_before_says_nothing(machine: Machine) -> None:
+    logs = machine.archive.parents[2] / "logs"
+    logs.mkdir(parents=True)
+    (logs / "letsencrypt.log").write_text("Received response:\nHTTP 429\nRetry-After: 60\n\n")
+    machine.code, machine.errors = 1, "PermissionError"
+    with pytest.raises(CertificateError, match="the client got no certificate from"):
+        machine.client.obtain()

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates import obtain, serving
 from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.obtain import Certificates
 from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.pem import CertificateError, first
+from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.refusal import RateLimitError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.certificates.store import SERVED
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.home import Home
@@ -45,7 +46,7 @@ class Stage:
             "ca_bundle": "",
             "check": False,
             "volume": "aiia_prod_acme_prod",
-            "servers": [{"key": "nginx", "validate": ["nginx", "-t"], "on_change": ["reload"]}],
+            "servers": [{"key": "nginx", "on_change": ["reload"]}],
             "address": "127.0.0.1",
             "port": 443,
         }
@@ -82,8 +83,9 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage(tmp_path)
-    monkeypatch.setattr(serving, "_presented", made.presented)
+    monkeypatch.setattr(serving, "certificate_of", made.presented)
     monkeypatch.setattr(serving, "_WAIT", 0.01)
+    monkeypatch.setattr(obtain, "clock_of", lambda _authority: made.now + 3 * DAY)
     monkeypatch.setattr(obtain.os, "geteuid", lambda: 0)
     return made
 
@@ -103,10 +105,7 @@ def test_the_first_one(stage: Stage) -> None:
     assert stage.bring() == ["put back", "obtain"]
     assert stage.home.read(SERVED) == stage.next == stage.wanted.store.current()
     assert stage.wanted.serves() and stage.wanted.store.last()["succeeded"] is True
-    assert [call for call in stage.engine.calls if call.startswith("exec")][-2:] == [
-        "exec n1 nginx -t",
-        "exec n1 reload",
-    ]
+    assert [call for call in stage.engine.calls if call.startswith("exec")] == ["exec n1 reload"] * 2
     assert stage.bring() == [] and stage.asked == 1
 
 
@@ -144,7 +143,7 @@ def test_two_thirds_of_its_life(served: Stage) -> None:
     [
         (CertificateError("the authority is away"), "the authority is away"),
         (ISSUER.text("b.example.com"), "it is not for a.example.com"),
-        (ISSUER.text("a.example.com", begins=NOW - 9 * DAY, ends=NOW - DAY), "this machine's clock says"),
+        (ISSUER.text("a.example.com", begins=NOW - 9 * DAY, ends=NOW - DAY), "3 days behind the authority's"),
         (ISSUER.issue("a.example.com")[0] + ISSUER.issue("a.example.com")[1], "its key belongs to another certificate"),
     ],
     ids=["away", "another name", "another clock", "another key"],
@@ -161,15 +160,37 @@ def test_what_is_not_taken(served: Stage, issued: Any, why: str) -> None:
     assert not [call for call in served.engine.calls if call.startswith("exec")], "nginx was not touched"
 
 
-@pytest.mark.parametrize("command", ["nginx -t", "reload"])
-def test_nginx_does_not_take_it(served: Stage, command: str) -> None:
+def test_a_rate_limit(served: Stage) -> None:
+    """Until it is over nobody asks, whatever runs; then it is asked, and at once for something else."""
+    served.now = NOW + 60 * DAY
+    served.next = RateLimitError("not before noon", served.now + DAY)
+    for _run in range(3):
+        with pytest.raises(CertificateError, match="not before noon"):
+            served.bring()
+    with pytest.raises(CertificateError, match="not before noon"):
+        served.wanted.plan()
+    assert served.asked == 2, "once for the first certificate, once since"
+    assert served.wanted.store.last()["message"] == "not before noon"
+    served.settings["domains"] = ["a.example.com", "b.example.com"]
+    assert served.wanted.plan(), "another request has a limit of its own"
+    served.settings["domains"] = ["a.example.com"]
+    served.now -= 400 * DAY
+    assert not served.wanted.store.held(served.wanted.request(), served.now), "a clock that was put right"
+    served.now += 401 * DAY
+    served.next = ISSUER.text("a.example.com", begins=served.now - DAY, ends=served.now + 89 * DAY)
+    assert served.bring() == ["obtain"] and served.asked == 3
+    served.now -= DAY
+    assert not served.wanted.store.held(served.wanted.request(), served.now), "it has issued one since"
+
+
+def test_nginx_does_not_take_it(served: Stage) -> None:
     before = served.home.read(SERVED)
     served.next, served.now = ISSUER.text("a.example.com"), NOW + 60 * DAY
     refused: list[str] = []
 
     def refuse(call: str) -> bool:
         """Once: the certificate before is taken again."""
-        if call == f"exec n1 {command}" and not refused:
+        if call == "exec n1 reload" and not refused:
             refused.append(call)
             return True
         return False

@@ -190,3 +190,12 @@ def test_nothing_of_a_door_is_anyone_elses(running: Running) -> None:
         if not path.is_socket() and "bulkhead" not in path.name:
             assert path.stat().st_mode & 0o077 == 0, path
     assert json.loads(files(running)["compose.json"])["services"]
+
+
+def test_after_a_boot_each_route_has_its_directory(running: Running) -> None:
+    """A task of a stack whose sockets lie there could not start without."""
+    folder = Path(places.sockets(str(running.state)), "production")
+    running.machine().bring(check=True)
+    assert not folder.exists()
+    running.machine().bring()
+    assert folder.stat().st_mode & 0o777 == 0o711

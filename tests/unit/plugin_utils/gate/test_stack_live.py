@@ -19,7 +19,9 @@ from unit.plugin_utils.isolation.live.test_stack import seen, stack
 )
 def test_the_data_is_meant_to_be_elsewhere(typed: dict[str, Any], refused: int) -> None:
     """The label is on n1, and at the last deployment another node had the data."""
-    declaration: Any = SimpleNamespace(prefix="app_prod", values={}, permissions=typed, nodes={})
+    declaration: Any = SimpleNamespace(
+        prefix="app_prod", values={"bulkhead_edge_nodes": []}, permissions=typed, nodes={}
+    )
     gate = StackGate(None, {}, cast(Any, None), declaration, cast(Any, None))
     gate.__dict__["around"] = SimpleNamespace(environment=stack(), read=("app_prod",))
     assert [one.rule for one in gate.standing({**seen(), "data_node": "n2"})] == ["data-node"] * refused

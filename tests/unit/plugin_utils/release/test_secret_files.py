@@ -21,6 +21,9 @@ WORDS = {**{name: value.format("prod") for name, value in SECRETS.items()}, "TOK
 WORKER = {"command": ["work"], "environment": ["LEVEL=debug"]}
 
 
+KNOWN = {section: {"known": {"file": "./known"}} for section in ("configs", "secrets")}
+
+
 def rendered(directory: Path, files: dict[Any, Any], **more: Any) -> tuple[Declaration, Release]:
     given = {"bulkhead_secret_files": files, "bulkhead_secrets": WORDS, "bulkhead_services": {"worker": WORKER}, **more}
     declaration = declared(directory, **given)
@@ -105,13 +108,18 @@ PLACE = {"worker": {**WORKER, "environment": {"TOKEN_FILE": "/elsewhere"}}}
             "bulkhead_secrets sets TOKEN_FILE",
         ),
         *(
-            ({"TOKEN": ["worker"]}, {"bulkhead_services": {"worker": {**WORKER, **key}}}, "invalid-variable", said)
+            (
+                {"TOKEN": ["worker"]},
+                {"bulkhead_services": {"worker": {**WORKER, **key}}, "bulkhead_compose": KNOWN},
+                "invalid-variable",
+                said,
+            )
             for key, said in (
                 ({"volumes": ["words:/run/secrets"]}, "volumes mounts something there"),
                 ({"volumes": [{"type": "volume", "source": "a", "target": "/run/secrets/a"}]}, "volumes mounts"),
                 ({"tmpfs": "/run/secrets:size=1m"}, "tmpfs mounts"),
-                ({"secrets": ["other"]}, "secrets mounts"),
-                ({"configs": [{"source": "a", "target": "/run/secrets/a"}]}, "configs mounts"),
+                ({"secrets": ["known"]}, "secrets mounts"),
+                ({"configs": [{"source": "known", "target": "/run/secrets/a"}]}, "configs mounts"),
             )
         ),
     ],

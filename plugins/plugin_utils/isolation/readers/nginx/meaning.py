@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...model import WORLD, Claim, Directive, Reference, Where
@@ -191,6 +191,32 @@ def _expanded(text: str, where: Where, values: dict[str, list[tuple[str, Where]]
     for value, place in values.get(variable[1], ()):
         # Further variables are in the port or path, not in the host name.
         yield text[: variable.start()] + value + text[variable.end() :], place, False
+
+
+#: Variables that begin with a slash or a question mark, so that what follows a host's name cannot prolong it.
+_BEHIND_THE_HOST = re.compile(r"\$\{?(?:request_uri|uri|document_uri|is_args)\b.*\Z", re.DOTALL)
+#: The host of a target, with the variables in it.
+_HOST = re.compile(r"(?:[a-z]+://)?(?P<host>[^:/?#\s]*)")
+#: How deep variables that are set from variables are followed.
+_DEPTH = 4
+
+
+def undecided(directives: Iterable[Directive]) -> Iterator[tuple[str, Where]]:
+    """Yield each target of a ``*_pass`` in whose host is a variable without a fixed value by ``set`` or ``map``."""
+    everything = list(all_directives(directives))
+    values = {name: [text for text, _where in given] for name, given in _values(everything).items()}
+    for item in everything:
+        if item.name in PASSES and item.args and not _is_decided(item.args[0], values, _DEPTH):
+            yield item.args[0], item.where
+
+
+def _is_decided(text: str, values: Mapping[str, Sequence[str]], depth: int) -> bool:
+    host = _HOST.match(_BEHIND_THE_HOST.sub("", text))
+    variable = _VARIABLE.search(host["host"]) if host else None
+    if variable is None:
+        return True
+    given = values.get(variable[1], ()) if depth else ()
+    return bool(given) and all(_is_decided(text.replace(variable[0], value, 1), values, depth - 1) for value in given)
 
 
 def _split(text: str, scheme: str) -> tuple[str, int | None, bool] | None:

@@ -60,6 +60,10 @@ INDEX = TokenIndex(
         ("cd /home/ubuntu/main/app2", []),
         ("/home/ubuntu/main2/app", []),
         ("x/home/ubuntu/main/app", []),
+        ("file:///home/ubuntu/main/app/code", [("aiia_prod", "/home/ubuntu/main/app", 7)]),
+        ("unix:/home/ubuntu/main/app/x.sock", [("aiia_prod", "/home/ubuntu/main/app", 5)]),
+        ("sqlite:////home/ubuntu/main/app/db", [("aiia_prod", "/home/ubuntu/main/app", 10)]),
+        ("backup.example:/home/ubuntu/main/app https://backup.example//home/ubuntu/main/app", []),
         ("https://eduaiia.com/x", [("aiia_prod", "eduaiia.com", 8)]),
         ("EDUAIIA.com", [("aiia_prod", "EDUAIIA.com", 0)]),
         ("staging.eduaiia.com www.eduaiia.com", []),
@@ -85,7 +89,7 @@ def test_what_several_own_is_nobodys() -> None:
 def test_a_long_word_beside_a_url() -> None:
     """A scheme is short: not every letter of a word is the beginning of one."""
     started = time.process_time()
-    assert INDEX.is_free("canary" * 100_000 + " redis://elsewhere:6379", "aiia_staging")
+    assert INDEX.are_free(["canary" * 100_000 + " redis://elsewhere:6379"], "aiia_staging")
     assert time.process_time() - started < 20
 
 

@@ -16,10 +16,15 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live.stack
     judge_stack_probes,
     plan_stack_probes,
 )
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Finding
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import (
+    Claim,
+    Environment,
+    Finding,
+    Where,
+)
 from unit.plugin_utils.isolation.live.observations import container, deployed, environment, network
 from unit.plugin_utils.isolation.live.test_stack import seen, stack
-from unit.stacks import PREFIX, STACK, seen_service, seen_task
+from unit.stacks import PREFIX, STACK, seen_node, seen_service, seen_task
 
 OTHER, COMPOSE = "other_prod", "aiia_staging"
 
@@ -99,6 +104,18 @@ def test_domains_are_asked_where_the_ports_are(mode: str, hosts: set[str]) -> No
     made = planned(services=[web, seen_service("job")], tasks=tasks)
     assert {host for host, probes in made.items() if probes.requests} == hosts
     assert set(made) == {"h1", "h2"}
+
+
+def test_domains_are_asked_at_the_front_doors_that_lead_here() -> None:
+    """Each is asked for them on its own node; one that is not to lead here may refuse them."""
+    nodes = [seen_node("n1", labels={"io.bulkhead.door.app_prod": "true"}), seen_node("n2")]
+    route = Claim("route", "swarm main", "shop.example.com", "app_prod", Where(), False)
+    behind = replace(ours(), claims=(route,), https_port=443)
+    tasks = [seen_task("one", "web", node="n1"), seen_task("two", "web", node="n2")]
+    found = before(tasks=tasks, nodes=nodes)
+    asked = plan_stack_probes(behind, others(), found, found["stack"])
+    assert {request["address"] for request in asked["h1"].requests} == {"front door"}
+    assert asked["h2"].requests == []
 
 
 def answer(**more: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model impo
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.accounts import shared_bucket
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.names import prefix_of_prefix
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.unmarked_names import unmarked_name
 
+DEPLOYED = {"bulkhead_environment": "any"}
 SERVER = "postgres://{}@db.example.net/{}"
 
 
@@ -50,7 +53,7 @@ def environment(name: str, settings: Mapping[str, str], variables: Mapping[str, 
 
 def found(settings: Mapping[str, str], other: Mapping[str, str] | None = None, **variables: Any) -> list[str]:
     """What is found of staging, beside production with ``other``."""
-    known = {"bulkhead_environment": "any", **variables}
+    known = {**DEPLOYED, **variables}
     fleet = Fleet((environment("prod", other or {}, known), environment("staging", settings, known)))
     return [hit.resource for hit in unmarked_name(fleet) if hit.environments == ("aiia_staging",)]
 
@@ -75,6 +78,8 @@ def found(settings: Mapping[str, str], other: Mapping[str, str] | None = None, *
         ({"AWS_STORAGE_BUCKET_NAME": "aiia-media", "AWS_LOCATION": "aiia_staging/"}, []),
         ({"BACKUP_URL": "s3://dumps/aiia-staging"}, []),
         ({"SQS_QUEUE": "aiia-staging-jobs"}, []),
+        ({"AZURE_CONTAINER": "media"}, ["bucket media"]),
+        ({"CONTAINER_NAME": "web", "RATE_LIMIT_BUCKET": "login", "UPLOAD_BUCKET": "3"}, []),
         # A server of its own.
         ({"AWS_STORAGE_BUCKET_NAME": "media", "AWS_S3_ENDPOINT_URL": "http://minio:9000"}, []),
     ],
@@ -113,9 +118,18 @@ def test_environments_that_share_a_bucket_all_say_so() -> None:
     """Who does not declare it is told whose files he overwrites."""
     share = {"bulkhead_shared": [{"kind": "bucket", "name": "stock", "reason": "one library of photographs"}]}
     settings = {"AWS_STORAGE_BUCKET_NAME": "stock"}
-    for others, count in ((share, 0), ({"bulkhead_environment": "prod"}, 1)):
+    for others, count in ((share, 0), (DEPLOYED, 1)):
         fleet = Fleet((environment("prod", settings, others), environment("staging", settings, share)))
         assert len(list(shared_bucket(fleet))) == count
+
+
+def test_prefixes_that_differ_in_their_separators_only() -> None:
+    """A bucket called aiia-prod-media would be either's."""
+    one, other = environment("prod", {}, DEPLOYED), environment("staging", {}, DEPLOYED)
+    for prefix, count in (("aiia-prod", 1), ("aiiaprod", 1), ("aiia_prod2", 0)):
+        assert len(list(prefix_of_prefix(Fleet((one, replace(other, prefix=prefix)))))) == count
+    strangers = (replace(one, variables={}), replace(other, variables={}, prefix="aiia-prod"))
+    assert not list(prefix_of_prefix(Fleet(strangers)))
 
 
 def test_files_of_strangers_are_not_judged() -> None:

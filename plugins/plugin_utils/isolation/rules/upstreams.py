@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where an environment's nginx passes requests: to its own servers or to the internet, never where a visitor says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..containment.boundary import boundary_of
+from ..containment.checks import upstream
+from ..facts.server_owner import resolver
+from ..model import Environment, Fleet, Severity, Where
+from ..readers.nginx.meaning import undecided, upstreams
+from . import Hit, Judgement, rule
+
+
+@rule("outside-upstream", severity=Severity.HIGH)
+def outside_upstream(fleet: Fleet) -> Judgement:
+    """An nginx passes requests to the machine or another network, or where the request says."""
+    for environment in fleet.environments:
+        if not environment.variables:
+            continue
+        for target, problem, where in _problems(fleet, environment):
+            yield Hit(
+                (environment.prefix,),
+                f"upstream {target}",
+                f"The nginx of {environment.prefix} passes requests to {target}: {problem}. Whoever asks it reaches "
+                "what only the machine, or only that network, should.",
+                "Name a service of the environment, or declare the address in bulkhead_shared (kind: address) with a "
+                "reason.",
+                (where,),
+                environment.machine,
+            )
+
+
+def _problems(fleet: Fleet, environment: Environment) -> Iterator[tuple[str, str, Where]]:
+    boundary = boundary_of(environment)
+    for found in upstreams(environment.nginx):
+        # Another environment's server has a rule of its own.
+        if not resolver(fleet).resolve(environment, "", found.host, found.port or 0).owner:
+            problem = upstream(found.host, boundary, {})
+            if problem:
+                yield found.target, problem, found.where
+    for target, where in undecided(environment.nginx):
+        yield target, "a variable that no set or map gives a fixed value decides which server that is", where
