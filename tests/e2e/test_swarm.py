@@ -381,7 +381,7 @@ def test_a_node_with_a_front_door_is_lost(group: Group, stack: Place) -> None:
 def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
     bystanders = group.tasks("node1")
     done = play(stack, "destroy", "-e", f"bulkhead_confirm={stack.prefix}").succeeded()
-    assert f"remove service {stack.prefix}_nginx" in done.output
+    assert f"  service {stack.prefix}_nginx" in done.output
     assert services(group, stack) == {}
     for server in group.servers:
         kept = [places.routes(state_of(stack)), places.sockets(state_of(stack))]
@@ -389,8 +389,6 @@ def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
         assert len(other_route(stack, server)[1]) == 1
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
-    mine = ("image", "ls", "--quiet", "--filter", f"label={PREFIX}={stack.prefix}")
-    assert [server.docker(*mine) for server in group.servers] == ["", "", ""]
     assert group.tasks("node1") == bystanders
 
 
