@@ -18,7 +18,6 @@ from unit.fleets import PRODUCTION, declarations, problems, read, write
 
 REPORTS = {
     "image": "reports:1",
-    "networks": ["network"],
     "x-bulkhead": {"question": {"kind": "postgresql", "command": ["psql"]}},
 }
 
