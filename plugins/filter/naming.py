@@ -33,27 +33,13 @@ def _filter(make: Callable[..., str]) -> Callable[..., str]:
     return apply
 
 
-def _assert_prefixed(name: str, prefix: str) -> str:
-    """Return the name if it starts with the prefix as whole words. Raises ``ValueError`` otherwise."""
-    problems = naming.check_prefix(prefix)
-    if problems:
-        raise ValueError("; ".join(problems))
-    if not naming.owns(prefix, name):
-        raise ValueError(
-            f"{name!r} does not begin with the prefix {prefix!r}, so it may be the name of another environment, and "
-            f"deploying this one would then change that one. Build the name from bulkhead_prefix, "
-            f"for example {naming.container_name(prefix, 'web')!r} with the filter aiia.bulkhead.container_name"
-        )
-    return str(name)
-
-
 class FilterModule:
     """Filters that build the names of an environment, and one that rejects foreign names."""
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Return all filters by name."""
         makers: dict[str, Callable[..., str]] = {
-            "assert_prefixed": _assert_prefixed,
+            "assert_prefixed": naming.assert_prefixed,
             "container_name": naming.container_name,
             "database_name": naming.database_name,
             "image_name": naming.image_name,

@@ -73,6 +73,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"bulkhead_swarm_ports": "ingress", "bulkhead_internal_network": True},
     {"bulkhead_services": {"django": {"deploy": {"replicas": 3}, "volumes": []}, "worker": {"command": ["work"]}}},
     {"bulkhead_secret_files": {"SECRET_KEY": ["django"]}},
+    {"bulkhead_edge": True, "bulkhead_internal_network": True},
 ]
 
 

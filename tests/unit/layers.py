@@ -136,8 +136,8 @@ SHARED_DATA = (
 #: Python's modules that the heart may use: each gives the same answer to the same question, and touches nothing.
 PURE = frozenset(
     """__future__ bisect collections collections.abc configparser contextlib dataclasses datetime decimal difflib enum
-    fnmatch functools hashlib html ipaddress itertools json math posixpath re shlex textwrap typing urllib.parse
-    xml.etree""".split()  # noqa: SIM905 - as a list it would be 25 lines
+    fnmatch functools hashlib html ipaddress itertools json math operator posixpath re shlex textwrap typing
+    urllib.parse xml.etree""".split()  # noqa: SIM905 - as a list it would be 25 lines
 )
 #: What else single files of the heart use of Python.
 IMPURE = {

@@ -35,6 +35,11 @@ except ImportError:  # pragma: no cover
     Origin = None
 
 
+#: The variable in which Ansible has all groups with their hosts. Each host has it, so that a walk through the values
+#: of every host would take quadratic time; whatever an inventory sets of that name is replaced.
+GROUPS = "groups"
+
+
 def seal(value: Any, opened: bool = True, name: str = "") -> Any:
     """Replace inline ``!vault`` values: by their texts where they are ``opened``, else by sealed values.
 
@@ -59,6 +64,11 @@ def seal(value: Any, opened: bool = True, name: str = "") -> Any:
     if isinstance(value, list):
         return value if not _holds_encrypted(value) else [seal(item, opened, name) for item in value]
     return value
+
+
+def seal_each(variables: Mapping[str, Any], opened: bool) -> dict[str, Any]:
+    """The variables of a host, with their inline ``!vault`` values replaced."""
+    return {name: value if name == GROUPS else seal(value, opened, name) for name, value in variables.items()}
 
 
 def _encrypted(value: EncryptedString, name: str, damage: str = "") -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -19,7 +21,7 @@ from ..isolation.wording import in_words
 from . import command_line
 from .checks import check
 from .forms import FORMS
-from .inventory import InventoryEnvironment, holds_seal, place, seal
+from .inventory import InventoryEnvironment, holds_seal, place, seal_each
 from .model import Declaration, StackNode
 from .scalars import check_scalars
 from .settings import one_of, plain, texts
@@ -83,9 +85,10 @@ FRONT_DOOR = {"bulkhead_http_port": 80, "bulkhead_https_port": 443}
 def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Templates | None = None) -> Declaration:
     """Resolve and check the variables of an environment. Problems are findings, never exceptions."""
     known = specification()
-    raw = {name: seal(value, environment.opened, name) for name, value in environment.variables.items()}
+    raw = seal_each(environment.variables, environment.opened)
     mine = {name: value for name, value in raw.items() if name.startswith("bulkhead_")}
-    available = {**defaults(loader), **raw, **command_line.inputs(environment.extra)}
+    usual = defaults(loader)
+    available = {**usual, **raw, **command_line.inputs(environment.extra)}
     if environment.locked and "bulkhead_secrets" not in raw:
         available["bulkhead_secrets"] = sealed(f"bulkhead_secrets, which may be in {environment.locked[0]}")
     declaration = Declaration(
@@ -102,13 +105,15 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     templates = templates or Templates(loader, inert=not environment.opened)
     with templates.limits():
         # The names first: no other value may use up the time for them.
+        constant = _constants(loader)
         for name in dict.fromkeys([*NAMES, *known]):
-            declaration.values[name] = _resolve(declaration, templates, name, known[name])
+            own = available.get(name) is usual.get(name)
+            if own and name in constant:
+                declaration.values[name] = constant[name]
+            else:
+                declaration.values[name] = _resolve(declaration, templates, name, known[name], own)
         declaration.address = _address(declaration.available, declaration.hosts[0], templates)
-        others = {
-            host: {name: seal(value, environment.opened, name) for name, value in variables.items()}
-            for host, variables in environment.others.items()
-        }
+        others = {host: seal_each(variables, environment.opened) for host, variables in environment.others.items()}
         if is_swarm(declaration):
             machine = declaration.values["bulkhead_machine"]
             declaration.nodes[declaration.hosts[0]] = StackNode(
@@ -200,9 +205,25 @@ def _place(key: Any, value: Any, name: str) -> Where:
     return where if where.file else place(key, name)
 
 
-def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Mapping[str, Any]) -> Any:
+@lru_cache(maxsize=2)
+def _constants(loader: DataLoader) -> Mapping[str, Any]:
+    """The values of the role's defaults that are no templates: the same for each environment that does not set them.
+
+    A loader reads the defaults once, so that these are as good as what it has read.
+    """
+    known, written = specification(), defaults(loader)
+    nobody = Declaration("", (), {}, {}, {})
+    templates = Templates(loader)
+    return {
+        name: _resolve(replace(nobody, available=written), templates, name, known[name], True)
+        for name in known
+        if name in written and not is_template(written[name])
+    }
+
+
+def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Mapping[str, Any], own: bool) -> Any:
     written = declaration.available.get(name)
-    value = plain(_evaluated(declaration, templates, written, name))
+    value = plain(_evaluated(declaration, templates, written, name, own))
     if value is None and name in {problem.resource for problem in declaration.problems}:
         return _empty(spec["type"])
     if is_template(written):
@@ -232,13 +253,16 @@ def _resolve(declaration: Declaration, templates: Templates, name: str, spec: Ma
     return plain(value)
 
 
-def _evaluated(declaration: Declaration, templates: Templates, written: Any, name: str) -> Any:
-    """Evaluate a value part by part, so that one that fails or is sealed hides no other; failed parts are left out."""
-    found = _part(declaration, templates, written, name)
+def _evaluated(declaration: Declaration, templates: Templates, written: Any, name: str, own: bool) -> Any:
+    """Evaluate a value part by part, so that one that fails or is sealed hides no other; failed parts are left out.
+
+    ``own`` says that it is the role's default.
+    """
+    found = _part(declaration, templates, written, name, own)
     return None if found is _NOTHING else found
 
 
-def _part(declaration: Declaration, templates: Templates, written: Any, name: str) -> Any:
+def _part(declaration: Declaration, templates: Templates, written: Any, name: str, own: bool = False) -> Any:
     if not is_template(written):
         return written
     if isinstance(written, Mapping):
@@ -255,7 +279,7 @@ def _part(declaration: Declaration, templates: Templates, written: Any, name: st
     # The role's own defaults ask for variables that need not exist.
     locked = declaration.first_locked if name.partition(".")[0] in declaration.origins else ""
     try:
-        value = templates.value(written, declaration.available, locked=locked)
+        value = templates.value(written, declaration.available, locked=locked, own=own)
     except Omitted:
         return _NOTHING
     except AnsibleError as error:

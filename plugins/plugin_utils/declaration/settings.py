@@ -31,6 +31,8 @@ FOR_BULKHEAD = (DEPLOY_KEY, f"{DEPLOY_KEY}_PUBLIC", REGISTRY_PASSWORD, BACKUP_ID
 
 def plain(value: Any) -> Any:
     """Rebuild a value from Python's own types: a YAML dumper does not know Ansible's tagged subclasses."""
+    if type(value) is str:  # pylint: disable=unidiomatic-typecheck
+        return value
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

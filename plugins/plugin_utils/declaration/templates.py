@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +31,7 @@ from ..isolation.model import SEAL
 from .bounds import LONGEST, room_after
 from .checked import TOO_MUCH, is_exhausted
 from .inert import SECONDS, Exhausted, in_memory, in_time, make_inert, without_secrets
+from .own_templates import UNKNOWN, evaluated, names_in
 
 #: What all values of an environment that is not deployed may come to, and what its files may; see ``room_after``.
 _ROOM = 4 * LONGEST
@@ -118,44 +119,40 @@ class Templates:
         self._left, self._room = SECONDS, _ROOM
         return in_memory() if self._inert else nullcontext()
 
-    def value(self, value: Any, variables: dict[str, Any], *, locked: str = "") -> Any:
+    def value(self, value: Any, variables: dict[str, Any], *, locked: str = "", own: bool = False) -> Any:
         """Evaluate everything in a variable's value; :data:`SEAL` where that is sealed.
 
-        ``locked`` is a vault file of these variables that is: what is missing may be in it. Raises AnsibleError where
-        the evaluation fails, and :class:`Omitted`.
+        ``locked`` is a vault file of these variables that is: what is missing may be in it. ``own`` says that the
+        value is one of the role's defaults. Raises AnsibleError where the evaluation fails, and :class:`Omitted`.
         """
         self.reasons = ()
         if not is_template(value):
             return value
-        return self._evaluated(lambda: self._templar.template(value), variables, locked)
+        evaluate = partial(self._templar.template, value)
+        return self._evaluated(evaluate, variables, locked, value if own and not locked else None)
 
-    def file(self, name: str, variables: dict[str, Any], *, locked: str = "") -> str:
-        """Render a template file; :data:`SEAL` where that is sealed.
+    def file(self, name: str, variables: dict[str, Any], *, locked: str = "", own: bool = False) -> str:
+        """Render a template file; :data:`SEAL` where that is sealed. ``own`` says that it is one of the role's.
 
         Raises AnsibleError where it is missing or fails.
         """
         text = trust_as_template(self._text(name)[0])
-        found = self._evaluated(lambda: self._templar.template(text, escape_backslashes=False), variables, locked)
+        evaluate = partial(self._templar.template, text, escape_backslashes=False)
+        found = self._evaluated(evaluate, variables, locked, text if own and not locked else None)
         return "" if found is None else str(found)
 
     def is_below(self, name: str, directory: Path) -> bool:
         """Whether a template file comes from this directory. Raises AnsibleError where it is missing."""
         return self._text(name)[1] == directory
 
-    def _evaluated(self, evaluate: Callable[[], Any], variables: dict[str, Any], locked: str) -> Any:
+    def _evaluated(self, evaluate: Callable[[], Any], variables: dict[str, Any], locked: str, own: str | None) -> Any:
         self._templar.available_variables = variables
         self._touched, self._locked = [], locked
+        plainly = evaluated(own, variables) if own is not None and all_plain(own, variables) else UNKNOWN
         found: Any = SEAL
         try:
-            if not self._inert:
-                found = evaluate()
-            else:
-                began = time.process_time()
-                try:
-                    with without_secrets():
-                        found = in_time(self._left, evaluate)
-                finally:
-                    self._left -= time.process_time() - began
+            found = plainly if plainly is not UNKNOWN else self._engine(evaluate)
+            if self._inert:
                 room = min(LONGEST, self._room)
                 left = room_after(found, room)
                 self._room -= room - max(left, 0)
@@ -174,6 +171,16 @@ class Templates:
         self.reasons = tuple(dict.fromkeys(self._touched))
         # Each sealed value must be in the text as it is: one that was looked at and is not there decided something.
         return found if _seals(found) >= len(self._touched) else SEAL
+
+    def _engine(self, evaluate: Callable[[], Any]) -> Any:
+        if not self._inert:
+            return evaluate()
+        began = time.process_time()
+        try:
+            with without_secrets():
+                return in_time(self._left, evaluate)
+        finally:
+            self._left -= time.process_time() - began
 
     def _text(self, name: str) -> tuple[str, Path]:
         if name not in self._texts:
@@ -198,6 +205,11 @@ class Templates:
             return sealed(f"the file {name}, which is outside of {directory}")
         content = (directory / name).read_bytes()
         return sealed(f"the encrypted file {name}") if is_encrypted(content) else content.decode(errors="replace")
+
+
+def all_plain(text: str, variables: Mapping[str, Any]) -> bool:
+    """Whether all that one of the role's own templates asks for is evaluated already."""
+    return not any(is_template(variables.get(name)) for name in names_in(text))
 
 
 def is_template(value: Any) -> bool:

@@ -168,6 +168,8 @@ def mark_sealed(value: Any, settings: bool = False) -> Any | Sealed:
     """
     if isinstance(value, str):
         return SEALED if SEAL in value or (settings and len(value) >= MAX_SETTING) else value
+    if isinstance(value, (int, float)) or not value:
+        return value
     if isinstance(value, Mapping):
         return {key: mark_sealed(item, settings) for key, item in value.items()}
     if isinstance(value, list):

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from ansible.utils.display import Display
 
 
-class _Shown:
+class Shown:
     """Takes what is to be shown in place of the queue to Ansible's main process."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ def _run(call: Callable[[], Any], pipe: int) -> NoReturn:
     """What a fork does: it never returns to the code of the process that it is a copy of."""
     try:
         alone()
-        shown = _Shown()
+        shown = Shown()
         Display()._final_q = shown
         with os.fdopen(pipe, "wb") as stream:
             stream.write(pickle.dumps((call(), shown.calls)))

@@ -7,29 +7,24 @@
 A gate that is only a task can be bypassed, so every action that changes a host calls :func:`require_proof`. The proof
 is a file of :mod:`kept`: facts, variables and files can be forged, it cannot.
 
-The environments to deploy are evaluated with everything that Ansible has, and once: what later steps ship is kept with
-the proof. All others are evaluated without effects and without secrets.
+The environments to deploy are evaluated once: what later steps ship is kept with the proof.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleActionFail
 
-from ..declaration.checks import check_promotion
 from ..declaration.command_line import ingredients, tighten, typed
-from ..declaration.inventory import Inventory
 from ..declaration.model import Declaration
-from ..declaration.resolve import declare
 from ..declaration.selection import membership, overrides, rewritten, selection
-from ..declaration.sources import check_files_read_as_root
 from ..declaration.variables import defaults
 from ..isolation.gc_pause import collector_paused
 from ..isolation.live.registered import environment_of
@@ -44,15 +39,17 @@ from ..isolation.rules import judge, rules
 from ..isolation.rules.containment import shared_on_purpose
 from ..isolation.rules.secrets import open_checks
 from ..isolation.waivers import apply as apply_waivers
-from ..release.render import Release, Renderer, with_commit
+from ..release.render import Release
 from .approval import Approval, approve, how_to_sign, write
 from .environments import build_environment
+from .evaluated import EvaluatedFleet, template_directories
 from .kept import write_private
 from .paper import Unplannable, document, shown
 from .proof import Surroundings, around, read_proof, require_approval, write_proof
 from .secrets import TRIED, Vaults, plain_names, weak_secrets, with_live_fingerprints
 from .session import Session
-from .unread import is_unread, shown_seals, still_needed, undeclared, unread_values, unreadable_names
+from .shared_work import processes_for, share
+from .unread import shown_seals, still_needed, undeclared, unread_values, unreadable_names
 
 # Load them now: actions run in forks of the process that imports this.
 rules()
@@ -61,6 +58,10 @@ _CHANGED = (
     "changed since it was proved: a value, a template or a file that it is made of is different now. This step changed "
     "nothing; run the deployment again"
 )
+
+#: How many environments are worth a process of their own to judge them.
+_EACH = 40
+
 
 #: The format of a report file by its ending; JSON otherwise.
 _REPORTS = {".md": "markdown", ".sarif": "sarif", ".xml": "junit"}
@@ -104,103 +105,13 @@ class Verdict:
         return Report(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
-def template_directories(playbook: str, inventories: Sequence[str]) -> list[Path]:
-    """Where the user's templates are: beside the playbook on the command line, beside the one that it imports, beside
-    the inventory, and in the current directory.
-
-    Ansible knows only the second, which for ``import_playbook: aiia.bulkhead.deploy`` is ours. Whether the user types a
-    playbook of their own or ``aiia.bulkhead.deploy`` itself, the same templates are found.
-    """
-    typed = [
-        Path(argument).resolve().parent for argument in context.CLIARGS.get("args", ()) if Path(argument).is_file()
-    ]
-    sources = [Path(source).resolve() for source in inventories if Path(source).exists()]
-    beside = [source if source.is_dir() else source.parent for source in sources]
-    found = [*typed, Path(playbook), *beside, Path.cwd()]
-    return list(dict.fromkeys(directory / "templates" for directory in found))
-
-
-class Gate:
-    """The fleet of the running play: its declarations, its releases, and the verdict on them."""
+class Gate(EvaluatedFleet):
+    """The fleet of the running play, and the verdict on it."""
 
     def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
-        self.task_vars = task_vars
+        super().__init__(action, task_vars)
         self.fleet: Fleet | None = None
         self.unread: tuple[str, ...] = ()
-        self._action = action
-        self._loader = action._loader
-        self._playbook = str(task_vars.get("playbook_dir") or self._loader.get_basedir())
-        self._proof = read_proof()
-        self._declarations: dict[str, Declaration] = {}
-        self._releases: dict[str, Release | None] = {}
-
-    @cached_property
-    def inventory(self) -> Inventory:
-        """The inventory, read anew. Steps that ship what was proved do not need it."""
-        return Inventory(self.task_vars["ansible_inventory_sources"], self._loader._vault.secrets, self._playbook)
-
-    @cached_property
-    def renderer(self) -> Renderer:
-        """What renders the environments."""
-        return Renderer(self._loader, template_directories(self._playbook, self.task_vars["ansible_inventory_sources"]))
-
-    @cached_property
-    def groups(self) -> dict[str, dict[str, Any]]:
-        """The environment groups with the variables that each sets itself."""
-        return self.inventory.environment_groups
-
-    @cached_property
-    def selected(self) -> frozenset[str]:
-        """The groups of the environments that this run may deploy: one, or several that all allow it, by ``-l``."""
-        running = set(self.task_vars.get("ansible_play_hosts_all") or ())
-        if not str(context.CLIARGS.get("subset") or "").strip():
-            return frozenset()
-        found = [group for group in self.groups if running & set(self.inventory.hosts_of(group))]
-        if len(found) > 1 and not all(self._declare(group, False).values["bulkhead_allow_many"] for group in found):
-            return frozenset()
-        return frozenset(found)
-
-    @property
-    def declarations(self) -> list[Declaration]:
-        """Every environment of the inventory."""
-        return [self._declaration(group) for group in self.groups if self.inventory.hosts_of(group)]
-
-    def declaration_of(self, host: str) -> Declaration:
-        """The declaration of a host's environment, as it was proved. Raises AnsibleActionFail where it has none."""
-        proved = self._proof.of_host(host)
-        if proved:
-            group = proved.declaration.group
-            self._declarations[group], self._releases[group] = proved.declaration, proved.release
-            return proved.declaration
-        for group in self.groups:
-            if host in self.inventory.hosts_of(group):
-                # The host is in the play: Ansible itself evaluates its variables.
-                return self._declaration(group, True)
-        raise AnsibleActionFail(
-            f"host {host} belongs to no environment: set bulkhead_environment in the group_vars of one of its groups"
-        )
-
-    def render(self, declaration: Declaration, commit: str = "") -> Release | None:
-        """The release of an environment; None where its declaration has problems that prevent it.
-
-        Its templates are evaluated once; a commit decides nothing but the application's image.
-        """
-        group = declaration.group
-        if group not in self._releases:
-            inert = declaration.inert
-            self._releases[group] = self.renderer.render(declaration, inert) if declaration.usable else None
-        release = self._releases[group]
-        return with_commit(release, declaration, commit) if release and commit else release
-
-    def _declaration(self, group: str, live: bool = False) -> Declaration:
-        """The declaration of an environment, evaluated once; with effects only where it is the one to deploy."""
-        if group not in self._declarations:
-            self._declarations[group] = self._declare(group, live or group in self.selected)
-        return self._declarations[group]
-
-    def _declare(self, group: str, live: bool) -> Declaration:
-        templates = self.renderer.templates if live else self.renderer.inert
-        return declare(self.inventory.environment(group, live), self.inventory.loader, templates)
 
     @collector_paused()
     def prove(
@@ -212,6 +123,7 @@ class Gate:
         that asks for a signed plan (``-e bulkhead_plan``) is refused without. ``seen`` is what machines said of their
         environments, by prefix, for the page.
         """
+        self.read_others()
         option = self._options()
         verdict, targets = self._judge_fleet(deploying, option)
         if deploying:
@@ -232,16 +144,11 @@ class Gate:
         """Judge the whole fleet. Returns the verdict, and the environments to deploy by their prefixes."""
         meant, findings = self._meant(deploying, option["allow_many"])
         findings += typed(self.inventory.extra_variables, option["thresholds"])
-        check_promotion(self.declarations)
-        check_files_read_as_root(self.declarations)
-        releases = [(declaration, self.render(declaration)) for declaration in self.declarations]
-        targets = {
-            declaration.prefix: (declaration, found) for declaration, found in releases if declaration.group in meant
-        }
-        self.unread = tuple(
-            declaration.prefix for declaration, found in releases if declaration.inert and is_unread(declaration, found)
-        )
-        environments = [build_environment(declaration, found) for declaration, found in releases]
+        self.check_together()
+        targets = {own.prefix: (own, self.render(own)) for own in self.declarations if own.group in meant}
+        read = [self.read(declaration) for declaration in self.declarations]
+        self.unread = tuple(one.declaration.prefix for one in read if one.unread)
+        environments = [one.judged for one in read]
         selected = {own.prefix: own for own in self.declarations if own.group in self.selected}
         judged, untrue = with_live_fingerprints(environments, selected)
         self.fleet = Fleet(judged)
@@ -331,7 +238,8 @@ class Gate:
         names = {declaration.group: declaration.prefix for declaration in self.declarations}
         findings = [_by_prefix(finding, names) for finding in findings]
         # What a rule says of a sealed value is about our word for it.
-        found = [finding for finding in judge(fleet) if SEAL not in f"{finding.resource} {finding.message}"]
+        ruled = judge(fleet, partial(share, processes=processes_for(len(fleet.environments), _EACH)))
+        found = [finding for finding in ruled if SEAL not in f"{finding.resource} {finding.message}"]
         judged = report.arrange(apply_waivers(fleet, [*findings, *found], date.today(), known=rules()))
         return Verdict(
             prefixes=[environment.prefix for environment in fleet.environments],
@@ -343,7 +251,7 @@ class Gate:
                 *unread_values(self.declarations),
                 *still_needed(self.declarations, self.inventory),
                 *self.renderer.replaced(),
-                *(note for release in self._releases.values() if release for note in release.stack.notes),
+                *(note for own in self.declarations for note in self.read(own).notes),
             ],
             claims=sum(len(environment.claims) for environment in fleet.environments),
             unread=list(self.unread),

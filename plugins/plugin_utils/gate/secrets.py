@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.parsing.vault import EncryptedString, VaultHelper
 
-from ..declaration.inventory import Inventory, holds_seal, place
+from ..declaration.inventory import GROUPS, Inventory, holds_seal, place
 from ..declaration.model import Declaration
 from ..declaration.settings import texts
 from ..declaration.templates import is_template
@@ -123,7 +123,8 @@ def _encrypted(inventory: Inventory, group: str) -> Iterator[tuple[str, str]]:
     for path in environment.locked:
         yield _shown(path), _text(path)
     for name, value in environment.variables.items():
-        yield from _inline(str(name), value)
+        if name != GROUPS:
+            yield from _inline(str(name), value)
 
 
 def _inline(name: str, value: Any) -> Iterator[tuple[str, str]]:

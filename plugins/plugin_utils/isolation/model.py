@@ -10,10 +10,11 @@ Pure data: no I/O, and no import of Ansible or Docker.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cache, cached_property
+from operator import attrgetter
+from typing import Any, Self, TypeVar, overload
 
 #: The scope of names that are unique worldwide: domains, buckets, registry names.
 WORLD = "world"
@@ -22,6 +23,55 @@ WORLD = "world"
 SWARM_FILES: Mapping[str, str] = {"configs": "swarm-config", "secrets": "swarm-secret"}
 
 _T = TypeVar("_T")
+
+
+class Compact:
+    """A record that a process passes on to another as its values alone.
+
+    What ``dataclass`` does for records with slots takes four times as long, and a fleet has half a million.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind: Any = type(self)
+        return kind, _values_of(kind)(self)
+
+
+@cache
+def _values_of(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    values: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(kind)))
+    return values
+
+
+class Remembering:
+    """Something of which the rules ask the same again and again."""
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether that is worth its memory."""
+        return True
+
+    @cached_property
+    def _derived(self) -> dict[Any, Any]:
+        return {}
+
+    @overload
+    def derived(self, make: Callable[[Self], Iterator[_T]]) -> Sequence[_T]: ...
+
+    @overload
+    def derived(self, make: Callable[[Self], _T]) -> _T: ...
+
+    def derived(self, make: Callable[[Self], Any]) -> Any:
+        """The result of ``make(self)``, computed once, so that rules share it without passing it around."""
+        if self._remembers and make in self._derived:
+            return self._derived[make]
+        result = make(self)
+        if isinstance(result, Iterator):
+            result = tuple(result)
+        if self._remembers:
+            self._derived[make] = result
+        return result
 
 
 class Severity(IntEnum):
@@ -48,7 +98,7 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Where:
+class Where(Compact):
     """A place that a user can open: a file and line, or an inventory variable (``item``), or both."""
 
     file: str = ""
@@ -61,7 +111,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Compact):
     """A name in a shared namespace that an environment owns.
 
     ``scope`` is the machine for machine-wide names, the server for databases and brokers, and :data:`WORLD` for
@@ -80,7 +130,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Compact):
     """Something that an artefact points at: a host name in ``DB_HOST``, an upstream, a bind source, a URL."""
 
     kind: str
@@ -147,7 +197,7 @@ SEAL = "bulkhead-sealed-value"
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Compact):
     """A value of an environment file or of a service's ``environment``. ``value`` may be :data:`SEALED`; ``None``
     means that it comes from the process that runs Compose."""
 
@@ -215,7 +265,7 @@ class ComposeProject:
 
 
 @dataclass(frozen=True, slots=True)
-class Directive:
+class Directive(Compact):
     """An nginx directive with its arguments, and its block if it has one."""
 
     name: str
@@ -237,8 +287,8 @@ class Directive:
         return (child for child in self.block or () if child.name == name)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+@dataclass(frozen=True)
+class Document(Remembering):
     """Any other file that affects the machine: not Compose, nginx or an environment file.
 
     ``kind`` is ``workflow``, ``shell``, ``cron``, ``systemd``, ``sql``, ``pgbouncer``, ``postgresql``, ``redis``,
@@ -253,7 +303,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Remembering):
     """One deployment of the application as the rules see it.
 
     ``variables`` are the resolved ``bulkhead_`` variables (:data:`SEALED` if locked), none for files that Bulkhead
@@ -302,9 +352,22 @@ class Environment:
         """Yield (project, service name, canonical definition) for each service of each Compose project."""
         return iter(self._services)
 
+    @property
+    def _remembers(self) -> bool:
+        return bool(self.documents or self.nginx)
+
+    @property
+    def directives(self) -> Sequence[Directive]:
+        """Every directive of its nginx files, at any depth."""
+        return self.derived(_directives)
+
+
+def _directives(environment: Environment) -> Iterator[Directive]:
+    return (directive for top in environment.nginx for directive in top.walk())
+
 
 @dataclass(frozen=True)
-class Fleet:
+class Fleet(Remembering):
     """All environments that a gate judges together. Indices are built once, so that rules run in linear time."""
 
     environments: tuple[Environment, ...]
@@ -387,14 +450,3 @@ class Fleet:
             for machine in self.places(environment):
                 index.setdefault(machine, []).append(environment)
         return index
-
-    @cached_property
-    def _derived(self) -> dict[Any, Any]:
-        return {}
-
-    def derived(self, make: Callable[[Fleet], _T]) -> _T:
-        """The result of ``make(self)``, computed once, so that rules share an index without passing it around."""
-        if make not in self._derived:
-            self._derived[make] = make(self)
-        result: _T = self._derived[make]
-        return result

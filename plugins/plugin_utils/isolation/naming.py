@@ -178,6 +178,20 @@ def owns(prefix: str, name: str) -> bool:
     return bool(prefix) and name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum()
 
 
+def assert_prefixed(name: str, prefix: str) -> str:
+    """Return the name if it starts with the prefix as whole words. Raises ``ValueError`` otherwise."""
+    problems = check_prefix(prefix)
+    if problems:
+        raise ValueError("; ".join(problems))
+    if not owns(prefix, name):
+        raise ValueError(
+            f"{name!r} does not begin with the prefix {prefix!r}, so it may be the name of another environment, and "
+            f"deploying this one would then change that one. Build the name from bulkhead_prefix, "
+            f"for example {container_name(prefix, 'web')!r} with the filter aiia.bulkhead.container_name"
+        )
+    return str(name)
+
+
 def prefixes_conflict(prefix: str, other: str) -> bool:
     """Whether two prefixes cannot coexist: they are equal, or one is the other followed by ``_`` or ``-``."""
     short, long = sorted((prefix.casefold(), other.casefold()), key=len)

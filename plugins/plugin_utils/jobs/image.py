@@ -15,7 +15,7 @@ from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
 from ..isolation.facts.capacity import size
-from ..release.render import image_repository, inputs_of
+from ..release.derived import image_repository, inputs_of
 from ..release.stack import labels
 from .promotion import promotion_arguments
 

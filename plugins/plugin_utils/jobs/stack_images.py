@@ -19,7 +19,8 @@ from ..gate.step import EnvironmentStep
 from ..isolation.live.placement import may_run
 from ..isolation.live.stack import nodes_of
 from ..isolation.wording import listing
-from ..release.render import Release, image_repository
+from ..release.derived import image_repository
+from ..release.render import Release
 from ..release.swarm_release import images, pinned, sources
 from .stack_door import stack_doors
 from .stack_module import call_stack, login, presentable

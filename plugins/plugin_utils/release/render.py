@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,30 +20,25 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
 from ...module_utils.core.masking import texts_to_hide
-from ...module_utils.docker.labels import DOOR
-from ...module_utils.docker.reference import PULLED
-from ...module_utils.image.tag import build_inputs, image_tag
-from ...module_utils.source.values import split_credentials
-from ..declaration.checks import check_setting
 from ..declaration.model import Declaration
 from ..declaration.resolve import poisoned
-from ..declaration.settings import FOR_BULKHEAD, texts
+from ..declaration.settings import texts
 from ..declaration.swarm import SWARM
 from ..declaration.templates import Templates
 from ..declaration.variables import ROLE
-from ..isolation import naming
-from ..isolation.declared import sockets_directory
 from ..isolation.model import SEAL
+from . import plain_yaml
 from .definitions import FILE, Definition, definitions_of, merge
-from .env_names import with_own_names
+from .derived import UNKNOWN_COMMIT, derived, image_of, login_of
 from .extras import check_extras
-from .login import check_logins, login_role
+from .login import check_logins
 from .program_settings import check_program_settings
 from .proved import check_adopted, check_files, check_project, check_services
 from .references import check_references, check_sections
 from .relay import relayed
 from .secret_files import with_secret_files
 from .secret_lines import LinesFile, check_lines
+from .settings_file import SEALED_SECRETS, needed_secrets, settings_of
 from .stack import (
     Stack,
     StackFile,
@@ -54,17 +49,14 @@ from .stack import (
 from .swarm import as_swarm, check_single_lines
 from .tuning import lines, tuned
 from .variables import ComposeVariables
+from .visitors import check_tls, route_of
 from .writers import DotenvLine, dump_compose, dump_raw_settings, dump_settings, dump_stack
-
-#: What stands for the commit as long as no machine has been asked for it.
-UNKNOWN_COMMIT = "0" * 40
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 
 #: Where the role's own templates are.
 _OWN = ROLE / "templates"
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEADING = "{prefix}: written by Bulkhead; changes made here are lost with the next deployment."
 
 
@@ -168,7 +160,7 @@ class Renderer:
         Problems are noted in the declaration; None where nothing could be rendered.
         """
         templates = self.inert if inert else self.templates
-        evaluation = Evaluation(_image(declaration.values, UNKNOWN_COMMIT))
+        evaluation = Evaluation(image_of(declaration.values, UNKNOWN_COMMIT))
         try:
             with templates.limits():
                 return _rendered(declaration, evaluation, templates)
@@ -189,8 +181,8 @@ class Renderer:
 
 def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templates) -> Release | None:
     values = declaration.values
-    secrets = {**_SEALED_SECRETS, **texts(values["bulkhead_secrets"])}
-    known = {**declaration.available, **_derived(values, evaluation.image)}
+    secrets = {**SEALED_SECRETS, **texts(values["bulkhead_secrets"])}
+    known = {**declaration.available, **derived(values, evaluation.image)}
     # Our own templates only copy sealed values; those of others may compare or digest them.
     ours = {**known, **values, "bulkhead_secrets": secrets}
     known["bulkhead_secrets"] = poisoned(secrets, "bulkhead_secrets")
@@ -199,7 +191,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
         if SEAL in name:
             return SEAL
         own = templates.is_below(name, _OWN)
-        text = templates.file(name, ours if own else known, locked="" if own else declaration.first_locked)
+        text = templates.file(name, ours if own else known, locked="" if own else declaration.first_locked, own=own)
         if templates.reasons:
             evaluation.sealed[name] = ", ".join(templates.reasons)
         return text
@@ -212,7 +204,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     stack = text_of("stack.yml.j2")
     if stack == SEAL:
         return None
-    evaluation.stack = yaml.load(stack, Loader=_Loader)
+    evaluation.stack = plain_yaml.load(stack)
     definitions = definitions_of(evaluation.stack, values["bulkhead_services"])
     found = {one.name: one.compose for one in definitions}
     programs = tuned(found, values)
@@ -220,7 +212,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     for available in (ours, known):
         available["bulkhead_tuned"] = {program: lines(program, programs[program]) for program in programs}
         available["bulkhead_relayed"] = relayed(values, definitions)
-    return replace(_release(declaration, evaluation.stack, once), evaluation=evaluation)
+    return replace(_release(declaration, evaluation.stack, definitions, once), evaluation=evaluation)
 
 
 def with_commit(release: Release, declaration: Declaration, commit: str) -> Release:
@@ -228,7 +220,7 @@ def with_commit(release: Release, declaration: Declaration, commit: str) -> Rele
     evaluation = release.evaluation
     if evaluation is None or not _COMMIT.match(commit):
         raise ValueError(f"{commit} is not a commit")
-    image = _image(declaration.values, commit)
+    image = image_of(declaration.values, commit)
 
     def put(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -237,22 +229,28 @@ def with_commit(release: Release, declaration: Declaration, commit: str) -> Rele
             return [put(item) for item in value]
         return value.replace(evaluation.image, image) if isinstance(value, str) else value
 
-    return _release(declaration, put(evaluation.stack), lambda name: str(put(evaluation.texts[name])))
+    stack = put(evaluation.stack)
+    definitions = definitions_of(stack, declaration.values["bulkhead_services"])
+    return _release(declaration, stack, definitions, lambda name: str(put(evaluation.texts[name])))
 
 
-def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Callable[[str], str]) -> Release:
+def _release(
+    declaration: Declaration,
+    default: Mapping[str, Any],
+    definitions: list[Definition],
+    text_of: Callable[[str], str],
+) -> Release:
     values = declaration.values
     prefix, environment = values["bulkhead_prefix"], values["bulkhead_environment"]
     names = {"prefix": prefix, "project": values["bulkhead_project"], "environment": environment}
-    definitions = definitions_of(default, values["bulkhead_services"])
     if not check_extras(declaration, definitions):
         raise _Refused
     definitions = with_secret_files(declaration, definitions, texts(values["bulkhead_secrets"]))
-    secrets = _needed_secrets(declaration, definitions, texts(values["bulkhead_secrets"]))
-    settings = _settings(declaration, definitions, secrets)
+    secrets = needed_secrets(declaration, definitions, texts(values["bulkhead_secrets"]))
+    settings = settings_of(declaration, definitions, secrets)
     hidden = {*secrets, *(setting.key for setting in settings if setting.secret)}
     lines = {(f"{setting.variable}.{setting.key}", setting.key): setting.value for setting in settings}
-    check_logins(declaration, definitions, _login(values), lines)
+    check_logins(declaration, definitions, login_of(values), lines)
     variables = ComposeVariables(declaration, {setting.key: setting.value for setting in settings}, hidden)
     filled, more = [*map(variables.service, definitions)], variables.sections(values["bulkhead_compose"])
     adopted = texts(values["bulkhead_adopted_volumes"])
@@ -278,7 +276,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         LinesFile(name, needed[name], made.path, made.content) for name, wanted, made in brings if wanted.overlap
     )
     check_lines(declaration, overlap, secrets)
-    _check_tls(declaration, stack)
+    check_tls(declaration, stack)
     if values["bulkhead_engine"] == SWARM:
         check_single_lines(declaration, settings)
         stack = as_swarm(declaration, stack, {ready.path: ready.content for ready in brought})
@@ -292,7 +290,7 @@ def _release(declaration: Declaration, default: Mapping[str, Any], text_of: Call
         _HEADING.format(prefix=prefix),
         tuple(ports),
         tuple(open_ports),
-        _route(declaration, stack),
+        route_of(declaration, stack),
         tuple(text for text in secrets.values() if text and SEAL not in text),
     )
 
@@ -348,191 +346,6 @@ def shows_seal(release: Release) -> list[str]:
     """The files and settings of a release that show a seal: nothing of the kind is ever shipped."""
     found = [file.path for file in release.files if SEAL in f"{file.path}{file.content}{file.source}"]
     return [*found, *(line.key for line in release.settings if SEAL in line.value)]
-
-
-def _image(values: Mapping[str, Any], commit: str) -> str:
-    """The application's image for a commit."""
-    swarm = values["bulkhead_engine"] == SWARM
-    if swarm and values["bulkhead_image"]:
-        return str(values["bulkhead_image"])  # each node fetches it where it is
-    tag = commit if commit == UNKNOWN_COMMIT else image_tag(commit, inputs_of(values))
-    return f"{image_repository(values)}:{tag}"
-
-
-def image_repository(values: Mapping[str, Any]) -> str:
-    """What the application's images are called, without a tag: of a stack, in the registry."""
-    on_swarm = values["bulkhead_engine"] == SWARM and values["bulkhead_registry"]
-    registry = f"{values['bulkhead_registry']}/" if on_swarm else ""
-    return f"{registry}{naming.image_name(values['bulkhead_prefix'], values['bulkhead_app_service'])}"
-
-
-def _derived(values: Mapping[str, Any], image: str) -> dict[str, Any]:
-    """What templates need and no user sets."""
-    address = values["bulkhead_bind_address"]
-    host = f"[{address}]:" if ":" in address else f"{address}:" if address else ""
-    port = values["bulkhead_https_port"]
-    published = ((values["bulkhead_http_port"], 80), (port, 443))
-    return {
-        "bulkhead_application_image": image,
-        "bulkhead_login_role": _login(values),
-        "bulkhead_published_ports": [f"{host}{number}:{inside}" for number, inside in published if number is not None],
-        "bulkhead_sockets": sockets_directory(values["bulkhead_prefix"], values["bulkhead_state_directory"]),
-        "bulkhead_door_label": f"{DOOR}{values['bulkhead_prefix']}",
-        "bulkhead_origins": [
-            f"https://{domain}" + ("" if port == 443 else f":{port}") for domain in values["bulkhead_domains"]
-        ],
-        "bulkhead_served": {name: served(values, name) for name in ("static", "media")},
-        "bulkhead_upstream": naming.container_name(values["bulkhead_prefix"], values["bulkhead_app_service"]),
-    }
-
-
-#: Where nginx of the default stack has the volume whose place in the application is ``bulkhead_storage_path``.
-_SERVED_FROM = "/srv/storage"
-
-
-def served(values: Mapping[str, Any], name: str) -> str:
-    """The directory from which nginx serves the application's ``static`` or ``media`` root; empty if it does not."""
-    root, storage = str(values[f"bulkhead_{name}_root"]), str(values["bulkhead_storage_path"])
-    return f"{_SERVED_FROM}{root.removeprefix(storage)}" if root else ""
-
-
-def _login(values: Mapping[str, Any]) -> str:
-    """The role by which the application logs in."""
-    password = texts(values["bulkhead_secrets"]).get("DB_PASSWORD", "")
-    return login_role(values["bulkhead_database_login"], values["bulkhead_database_user"], password)
-
-
-def inputs_of(values: Mapping[str, Any]) -> str:
-    """A digest of what, beside the commit, decides what the application's image contains; a word where it is pulled."""
-    if values["bulkhead_image"]:
-        return PULLED
-    return build_inputs(
-        split_credentials(values["bulkhead_source_repository"])[0],
-        *(values[f"bulkhead_build_{what}"] for what in ("dockerfile", "context", "target", "arguments")),
-    )
-
-
-#: Secrets that the default stack's templates ask for, as long as the environment's vault is absent or locked.
-_SEALED_SECRETS = dict.fromkeys(("SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"), SEAL)
-
-
-def _needed_secrets(
-    declaration: Declaration, definitions: Sequence[Definition], secrets: Mapping[str, str]
-) -> dict[str, str]:
-    """The secrets of an environment, with a seal for those that its services need and that are not to be had here."""
-    found = dict(secrets)
-    for service in definitions:
-        for name in service.secrets:
-            if not found.get(name):
-                found[name] = SEAL
-                said = f"bulkhead_secrets.{name} is empty" if name in secrets else f"bulkhead_secrets has no {name}"
-                mend = f"give {name} a value in" if name in secrets else f"add {name} to"
-                declaration.lacks(
-                    "missing-secret",
-                    f"bulkhead_secrets.{name}",
-                    f"{said}, and the service {service.name} needs it",
-                    f"{mend} bulkhead_secrets, in the vault file of group {declaration.group}",
-                )
-    return found
-
-
-def _settings(
-    declaration: Declaration, definitions: Sequence[Definition], secrets: Mapping[str, str]
-) -> list[DotenvLine]:
-    """The lines of ``.env``: the project's name, what the services bring along, the user's settings, the secrets."""
-    values = declaration.values
-    found: dict[str, DotenvLine] = {}
-    for service in definitions:
-        variable = f"bulkhead_services.{service.name}"
-        secret = {
-            key for key, value in service.settings.items() if any(text and text in value for text in secrets.values())
-        }
-        found.update({key: DotenvLine(key, value, key in secret, variable) for key, value in service.settings.items()})
-    for variable in ("bulkhead_env_shared", "bulkhead_env"):
-        found.update({key: DotenvLine(key, text, False, variable) for key, text in texts(values[variable]).items()})
-    private = {*FOR_BULKHEAD, *(name for service in definitions for name in service.private)}
-    for key, value in secrets.items():
-        # A service that keeps a secret to itself may give the application a setting of that name. Of secrets in files,
-        # with_secret_files says what is twice.
-        if (
-            key in found
-            and key not in values["bulkhead_secret_files"]
-            and not (key in private and found[key].variable.startswith("bulkhead_services."))
-        ):
-            declaration.problem(
-                "setting-twice",
-                key,
-                f"{key} is in bulkhead_secrets and in {found[key].variable}; which one counts is a guess",
-                "keep it in one of the two",
-            )
-        if key not in private:
-            found[key] = DotenvLine(key, value, True, "bulkhead_secrets")
-    for setting in found.values():
-        if setting.variable.startswith("bulkhead_services"):
-            check_setting(declaration, setting.variable, setting.key, setting.value)
-    project = DotenvLine(
-        "COMPOSE_PROJECT_NAME", naming.project_name(values["bulkhead_prefix"]), False, "bulkhead_prefix"
-    )
-    return [project, *with_own_names(declaration, list(found.values()))]
-
-
-def _route(declaration: Declaration, stack: Stack) -> dict[str, Any]:
-    """What the front door has to know of an environment behind it. One container has its sockets; of a stack, the relay
-    of each node has, which leads to the tasks."""
-    values = declaration.values
-    if values["bulkhead_edge"] is not True:
-        return {}
-    for message, fix in _door_faults(stack):
-        declaration.problem("invalid-variable", "bulkhead_edge", message, fix)
-    return {
-        "domains": tuple(values["bulkhead_domains"]),
-        "connections": values["bulkhead_edge_connections"],
-        "rate": values["bulkhead_edge_rate"],
-        "sockets": sockets_directory(declaration.prefix, values["bulkhead_state_directory"]),
-    }
-
-
-def _door_faults(stack: Stack) -> Iterator[tuple[str, str]]:
-    """(message, fix) of what keeps the front door from finding the one service behind it."""
-    behind = [service for service in stack.services if service.edge]
-    if len(behind) != 1:
-        names = " and ".join(service.name for service in behind) or "no service"
-        yield (
-            f"bulkhead_edge is set, and {names} has the sockets for the front door (x-bulkhead: {{edge: true}})",
-            "let exactly one service have them: nginx of the default stack, or one of your own",
-        )
-        return
-    (service,) = behind
-    if stack.swarm:
-        if not stack.relays:
-            yield (
-                f"bulkhead_edge is set, and no service leads from the nodes' front doors to {service.name}",
-                "keep the service relay of the default stack",
-            )
-    elif service.replicas != 1:
-        yield (
-            f"{service.name} has {service.replicas} containers, and the front door sends requests to one",
-            f"leave replicas of {service.name} out",
-        )
-    elif stack.compose["services"][service.key].get("hostname"):
-        yield (
-            f"{service.name} has a hostname, by which its next container would take over the sockets of this one",
-            f"leave hostname of {service.name} out",
-        )
-
-
-def _check_tls(declaration: Declaration, stack: Stack) -> None:
-    """nginx needs a certificate and its key, as text or as files on the machine."""
-    if not any(file.path.endswith("nginx/key.pem") for service in stack.services for file in service.brings):
-        return
-    for what in ("certificate", "key"):
-        if not declaration.values[f"bulkhead_tls_{what}"] and not declaration.values[f"bulkhead_tls_{what}_path"]:
-            declaration.lacks(
-                "missing-variable",
-                f"bulkhead_tls_{what}",
-                f"there is no TLS {what} for {declaration.prefix}",
-                f"set bulkhead_tls_{what} (PEM text) or bulkhead_tls_{what}_path (a file on the machine)",
-            )
 
 
 def secret_values(release: Release) -> list[str]:

@@ -65,8 +65,12 @@ class CertbotCall:
         return tuple(_values(self.words, _HOOKS))
 
 
-def certbot_calls(environment: Environment) -> Iterator[CertbotCall]:
-    """Yield every call of certbot that an environment makes."""
+def certbot_calls(environment: Environment) -> Sequence[CertbotCall]:
+    """Every call of certbot that an environment makes."""
+    return environment.derived(_certbot_calls)
+
+
+def _certbot_calls(environment: Environment) -> Iterator[CertbotCall]:
     for document in environment.documents:
         yield from _of_document(environment, document)
     for project, name, service in environment.services():
@@ -105,7 +109,7 @@ def _bound(words: Sequence[str]) -> Iterator[str]:
 def _of_document(environment: Environment, document: Document) -> Iterator[CertbotCall]:
     for command in machine_commands(document):
         for index, word in enumerate(command.argv):
-            name = posixpath.basename(word).partition(":")[0]
+            name = word.rpartition("/")[2].partition(":")[0]
             if name in ("certbot", "letsencrypt", "certbot-auto"):
                 call = _call(command.argv[index + 1 :], command.where)
                 if call is not None:

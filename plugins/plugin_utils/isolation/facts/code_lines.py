@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..model import Document, Environment, Where
 
@@ -16,20 +16,24 @@ _PROSE = (".md", ".rst", ".txt", ".adoc", "license", "changelog", "readme", "aut
 _COMMENT = re.compile(r"\s*(?:#|;|//|--(?=\s|\Z))")
 
 
-def code_lines(document: Document, *holding: str) -> Iterator[tuple[Where, str]]:
+def code_lines(document: Document, *holding: str) -> Sequence[tuple[Where, str]]:
     """The effective lines of a document: no prose, comments or blank lines.
 
     With ``holding``, only lines that contain one of these texts; a document without them is not split into lines.
     """
-    if not _holds(document.text, holding) or document.path.lower().endswith(_PROSE):
+    if not holding:
+        return document.derived(_effective)
+    if not any(word in document.text for word in holding):
+        return ()
+    return [(where, line) for where, line in document.derived(_effective) if any(word in line for word in holding)]
+
+
+def _effective(document: Document) -> Iterator[tuple[Where, str]]:
+    if document.path.lower().endswith(_PROSE):
         return
     for number, line in enumerate(document.text.splitlines(), start=1):
-        if _holds(line, holding) and line.strip() and not _COMMENT.match(line):
+        if line.strip() and not _COMMENT.match(line):
             yield Where(document.path, number), line
-
-
-def _holds(text: str, words: tuple[str, ...]) -> bool:
-    return not words or any(word in text for word in words)
 
 
 def lines_of(environment: Environment, *holding: str) -> Iterator[tuple[Where, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,23 +58,38 @@ class ComposeCall:
                 yield posixpath.normpath(posixpath.join(base, path))
 
 
-def commands(environment: Environment, *, everywhere: bool = False) -> Iterator[Reference]:
+def commands(environment: Environment, *, everywhere: bool = False) -> Sequence[Reference]:
     """The commands that an environment's documents run on servers; with ``everywhere``, also on hosted runners."""
-    for reference in environment.references:
-        if reference.kind == "command" and (everywhere or not getattr(_command(reference), "hosted", False)):
-            yield reference
+    return environment.derived(_commands if everywhere else _on_servers)
+
+
+def _commands(environment: Environment) -> Iterator[Reference]:
+    return (reference for reference in environment.references if reference.kind == "command")
+
+
+def _on_servers(environment: Environment) -> Iterator[Reference]:
+    return (item for item in environment.derived(_commands) if not getattr(_command(item), "hosted", False))
 
 
 def _command(reference: Reference) -> Any:
     return reference.attributes.get("command")
 
 
-def docker_calls(environment: Environment, *, everywhere: bool = False) -> Iterator[tuple[DockerCall, Reference]]:
-    """Yield every call of Docker or Compose on servers; with ``everywhere``, also on hosted runners."""
-    for reference in commands(environment, everywhere=everywhere):
+def docker_calls(environment: Environment, *, everywhere: bool = False) -> Sequence[tuple[DockerCall, Reference]]:
+    """Every call of Docker or Compose on servers; with ``everywhere``, also on hosted runners."""
+    return environment.derived(_docker_calls if everywhere else _docker_calls_on_servers)
+
+
+def _docker_calls(environment: Environment) -> Iterator[tuple[DockerCall, Reference]]:
+    for reference in environment.derived(_commands):
         call = docker_call(tuple(map(str, reference.attributes.get("argv") or ())))
         if call is not None:
             yield call, reference
+
+
+def _docker_calls_on_servers(environment: Environment) -> Iterator[tuple[DockerCall, Reference]]:
+    found = environment.derived(_docker_calls)
+    return (pair for pair in found if not getattr(_command(pair[1]), "hosted", False))
 
 
 def filters(call: DockerCall) -> tuple[str, ...]:
@@ -83,8 +98,12 @@ def filters(call: DockerCall) -> tuple[str, ...]:
     return (*call.filters, *(word for word in call.arguments if together and re.match(r"[a-z]+=", word)))
 
 
-def compose_calls(environment: Environment) -> Iterator[ComposeCall]:
-    """Yield every call of Compose in an environment's documents."""
+def compose_calls(environment: Environment) -> Sequence[ComposeCall]:
+    """Every call of Compose in an environment's documents."""
+    return environment.derived(_compose_calls)
+
+
+def _compose_calls(environment: Environment) -> Iterator[ComposeCall]:
     for call, reference in docker_calls(environment):
         if call.compose and call.verb:
             yield ComposeCall(
@@ -107,8 +126,12 @@ def compose_calls(environment: Environment) -> Iterator[ComposeCall]:
             yield _module_call(task)
 
 
-def tasks(environment: Environment) -> Iterator[Task]:
-    """Yield every task of an environment's playbooks."""
+def tasks(environment: Environment) -> Sequence[Task]:
+    """Every task of an environment's playbooks."""
+    return environment.derived(_tasks)
+
+
+def _tasks(environment: Environment) -> Iterator[Task]:
     for document in environment.documents:
         if isinstance(document.data, Playbook):
             yield from document.data.tasks
@@ -137,8 +160,12 @@ def _strings(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),) if value else ()
 
 
-def exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Yield variables that scripts, workflows and playbooks pass to their commands on servers: (name, value, where)."""
+def exported(environment: Environment) -> Sequence[tuple[str, str, Where]]:
+    """The variables that scripts, workflows and playbooks pass to their commands on servers: (name, value, where)."""
+    return environment.derived(_exported)
+
+
+def _exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
     for reference in commands(environment):
         argv = [str(word) for word in reference.attributes.get("argv") or ()]
         if argv[:1] == ["export"]:
@@ -188,9 +215,13 @@ def _environment_blocks(text: str, path: str, keys: tuple[str, ...]) -> Iterator
             pending.extend(value)
 
 
-def control_variables(environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    """Yield every setting of a ``COMPOSE_`` or ``DOCKER_`` variable, in environment files and documents: (name, value,
+def control_variables(environment: Environment) -> Sequence[tuple[str, str, Where]]:
+    """Every setting of a ``COMPOSE_`` or ``DOCKER_`` variable, in environment files and documents: (name, value,
     where)."""
+    return environment.derived(_control_variables)
+
+
+def _control_variables(environment: Environment) -> Iterator[tuple[str, str, Where]]:
     for setting in environment.settings:
         if setting.key.startswith(("COMPOSE_", "DOCKER_")) and not setting.service:
             yield setting.key, setting.text, setting.where

@@ -232,8 +232,12 @@ def is_loopback(address: str) -> bool:
     return address.startswith("127.") or address.strip("[]") in ("::1", "localhost")
 
 
-def own_servers(environment: Environment) -> list[ServerBlock]:
+def own_servers(environment: Environment) -> Sequence[ServerBlock]:
     """The servers of an environment's nginx files."""
+    return environment.derived(_servers)
+
+
+def _servers(environment: Environment) -> list[ServerBlock]:
     return servers(environment.nginx)
 
 

@@ -59,6 +59,10 @@ def printed(document: Document) -> Iterator[Command]:
 
 def printed_lines(document: Document) -> frozenset[int]:
     """The lines of a document that hold nothing but printed text."""
+    return document.derived(_printed_lines)
+
+
+def _printed_lines(document: Document) -> frozenset[int]:
     shown = set(printed(document))
     lines = {line for command in shown for line in _lines(command)}
     if not lines:
@@ -75,6 +79,10 @@ def hosted_lines(document: Document) -> frozenset[int]:
 
 def reading_lines(document: Document) -> frozenset[int]:
     """The lines of a document whose commands only list, count or print, so that a pattern in them changes nothing."""
+    return document.derived(_reading_lines)
+
+
+def _reading_lines(document: Document) -> frozenset[int]:
     reading: set[int] = set()
     acting: set[int] = set()
     for pipeline in pipelines(commands(document)):

@@ -95,19 +95,38 @@ class TokenIndex:
 
         # Cached, as a fleet's files repeat the same words; an environment's own words are soon of no use.
         self._in_word = lru_cache(maxsize=1 << 13)(lambda word: tuple(self._read_word(word)))
+        self._has_none = lru_cache(maxsize=1 << 13)(self._says_nothing)
+        self._paths = {path for _machine, path in self._directories}
 
     def owners_in(self, text: str, reader_prefix: str) -> list[Token]:
         """The identifiers of other environments in a text of ``reader_prefix``, by position."""
-        if len(text) < 2:
+        if len(text) < 2 or self._has_none(text):
             return []
         foreign = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
         return sorted(foreign, key=lambda token: (token[2], -len(token[1])))
 
-    def is_free(self, text: str, reader_prefix: str) -> bool:
-        """Whether a text contains no identifier of another environment; faster than :meth:`owners_in`."""
+    def are_free(self, texts: Iterable[str], reader_prefix: str) -> bool:
+        """Whether texts contain no identifier of another environment; faster than :meth:`owners_in`."""
+        text = "\n".join(text for text in texts if not self._has_none(text))
         words = set(_WORD.findall(text))
         tokens = chain(chain.from_iterable(map(self._in_word, words)), self._in_places(text, reader_prefix))
         return all(owner == reader_prefix for owner, _token, _position in tokens)
+
+    def _says_nothing(self, text: str) -> bool:
+        """Whether a text contains no identifier of any environment on any machine: most of what a fleet repeats."""
+        return (
+            not any(map(self._in_word, _WORD.findall(text)))
+            and not any(map(self._below, _PATH.findall(text)) if "/" in text else ())
+            and not any(host.lower() in self._domains for host in (_HOST.findall(text) if "." in text else ()))
+            and not ("://" in text and _URL_PORT.search(text))
+        )
+
+    def _below(self, written: str) -> bool:
+        """Whether a path lies in a directory of an environment on any machine."""
+        path = posixpath.normpath(written)
+        while path not in ("/", "") and path not in self._paths:
+            path = posixpath.dirname(path)
+        return path in self._paths
 
     def _tokens(self, text: str, reader: str) -> Iterator[Token]:
         for match in _WORD.finditer(text):

@@ -37,7 +37,8 @@ def ancestors(path: str) -> Iterator[str]:
     path = posixpath.normpath(path)
     while True:
         yield path
-        above = posixpath.dirname(path)
+        cut = path.rfind("/")
+        above = path[:cut] if cut > 0 else posixpath.dirname(path)
         if above == path:
             return
         path = above

@@ -58,10 +58,10 @@ def texts(value: Any) -> list[str]:
     """All strings in a canonical value, without the keys of mappings."""
     if isinstance(value, str):
         return [value]
+    if isinstance(value, (list, tuple)):  # asked first, as the other takes longer
+        return [text for item in value for text in texts(item)]
     if isinstance(value, Mapping):
         return [text for item in value.values() for text in texts(item)]
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in texts(item)]
     return []
 
 

@@ -112,7 +112,12 @@ def commands(document: Document) -> tuple[scripts.Command, ...]:
 
 def machine_commands(document: Document) -> tuple[scripts.Command, ...]:
     """The commands that a document runs on a server, without those on a runner that its provider throws away."""
-    return tuple(command for command in commands(document) if not command.hosted)
+    return document.derived(_machine_commands)
+
+
+def _machine_commands(document: Document) -> tuple[scripts.Command, ...]:
+    found = commands(document)
+    return tuple(command for command in found if not command.hosted) if any(c.hosted for c in found) else found
 
 
 def claims_document(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..gc_pause import collector_paused
@@ -130,13 +130,24 @@ def worded(fleet: Fleet, prefixes: Iterable[str], deployed: str, otherwise: str)
     return deployed if any(fleet.by_prefix[prefix].variables for prefix in prefixes) else otherwise
 
 
-def judge(fleet: Fleet) -> list[Finding]:
-    """Apply every rule to a fleet, and add the readers' findings. The result is not sorted, folded or waived."""
+#: Something like ``map``: for the rules of each file, which often share what they derive of the fleet, their findings.
+_Found = dict[str, list[Finding]]
+Apply = Callable[[Callable[[list[Rule]], _Found], Sequence[list[Rule]]], Iterable[_Found]]
+
+
+def judge(fleet: Fleet, apply: Apply = map) -> list[Finding]:
+    """Apply every rule to a fleet, and add the readers' findings. The result is not sorted, folded or waived.
+
+    ``apply`` is ``map``, or something like it that works on several processors: no rule knows of another's findings.
+    """
     findings = [problem for environment in fleet.environments for problem in environment.problems]
+    by_file: dict[str, list[Rule]] = {}
+    for rule in rules().values():
+        by_file.setdefault(rule.judge.__module__, []).append(rule)
     with collector_paused():
-        for rule in rules().values():
-            findings.extend(rule.findings(fleet))
-    return findings
+        found = apply(lambda of_one: {rule.id: list(rule.findings(fleet)) for rule in of_one}, [*by_file.values()])
+        by_rule = {rule_id: of_rule for of_file in found for rule_id, of_rule in of_file.items()}
+    return [*findings, *(finding for rule_id in rules() for finding in by_rule[rule_id])]
 
 
 def owners(claims: Iterable[Claim]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def shared_retention(fleet: Fleet) -> Judgement:
     kept: dict[str, list[Pattern]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
-            if _runs_inside(environment, document.path):
+            if not machine_commands(document) or _runs_inside(environment, document.path):
                 continue  # what it deletes is in its container
             if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
                 continue  # a workflow that several use runs once

@@ -135,8 +135,13 @@ _COPIES = frozenset(("cp", "mv", "ln", "scp", "rsync", "install", "tee", "envsub
 def has_file_of_nobody(fleet: Fleet, environment: Environment) -> bool:
     """Whether a checkout has a file with a name that Compose looks for, and that is no environment's, such as that of
     developers."""
-    theirs = {project.file for other in fleet.environments for project in other.compose}
+    theirs = fleet.derived(_files)
     return any(link.kind == "default-file" and link.target not in theirs for link in environment.references)
+
+
+def _files(fleet: Fleet) -> frozenset[str]:
+    """The Compose file of every project of a fleet."""
+    return frozenset(project.file for environment in fleet.environments for project in environment.compose)
 
 
 def has_default_name(environment: Environment) -> bool:

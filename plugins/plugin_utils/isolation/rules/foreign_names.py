@@ -37,7 +37,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
         found = list(texts_of(environment))
         deployed = bool(environment.variables)
         # Most environments contain no foreign name, so check all texts at once first.
-        if index.is_free("\n".join({text for _runs, text, _place in found}), environment.prefix):
+        if index.are_free({text for _runs, text, _place in found}, environment.prefix):
             continue
         hits: dict[tuple[str, str, bool, bool], list[Where]] = {}
         told: set[tuple[str, str]] = set()
@@ -136,9 +136,8 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
     for setting in environment.settings:
         if not setting.service:
             yield False, setting.text, setting.where
-    for top in environment.nginx:
-        for directive in top.walk():
-            yield False, " ".join(directive.args), directive.where
+    for directive in environment.directives:
+        yield False, " ".join(directive.args), directive.where
     for document in environment.documents:
         shown = printed_lines(document) if document.kind in _ACTING else ()
         for where, line in code_lines(document):

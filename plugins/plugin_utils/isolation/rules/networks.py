@@ -145,18 +145,17 @@ def kept_address(fleet: Fleet) -> Judgement:
 
 def upstreams(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Yield the hosts that nginx resolves only once: in proxy_pass and upstream servers without a variable."""
-    for top in environment.nginx:
-        for directive in top.walk():
-            if directive.name in ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
-                targets = directive.args[:1]
-            elif directive.name == "upstream":
-                targets = tuple(server.args[0] for server in directive.find("server") if "resolve" not in server.args)
-            else:
-                continue
-            for target in targets:
-                found = _HOST.match(target)
-                if found and "$" not in target:
-                    yield found[1].lower(), directive.where
+    for directive in environment.directives:
+        if directive.name in ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
+            targets = directive.args[:1]
+        elif directive.name == "upstream":
+            targets = tuple(server.args[0] for server in directive.find("server") if "resolve" not in server.args)
+        else:
+            continue
+        for target in targets:
+            found = _HOST.match(target)
+            if found and "$" not in target:
+                yield found[1].lower(), directive.where
 
 
 def one_of_each(network: Network) -> Iterator[Member]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from ..facts.code_lines import code_lines
 from ..facts.compose_calls import docker_calls, filters
@@ -128,8 +129,8 @@ def patterns_of(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Yield texts in which '*' or '%' is a wildcard for names."""
     for document in environment.documents:
         if document.kind in ("shell", "cron", "systemd", "sql", "redis", "ansible", "workflow", "pgbouncer", "text"):
-            harmless = reading_lines(document) | printed_lines(document)
-            lines = code_lines(document, "*", "%")
+            lines = [*code_lines(document, "*", "%")]
+            harmless = reading_lines(document) | printed_lines(document) if lines else frozenset()
             yield from ((line, where) for where, line in lines if where.line not in harmless)
     for project, name, service in environment.services():
         for key in ("command", "entrypoint"):
@@ -145,13 +146,22 @@ def tests(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:
     """Yield inexact tests of a word: (word, kind of test, line, where)."""
     for document in environment.documents:
         for where, line in code_lines(document):
-            for how, pattern in _TESTS if _TEST.search(line) else ():
-                for found in pattern.finditer(line):
-                    subject, word = ("", found[1]) if pattern.groups == 1 else (found[2], found[1])
-                    if "contains(" in found[0]:
-                        subject, word = found[1], found[2]
-                    if not subject.rstrip(")").endswith("s"):  # a list or mapping contains whole words
-                        yield word, how, line, where
+            for word, how in _tests_in(line):
+                yield word, how, line, where
+
+
+@lru_cache(maxsize=1 << 12)  # a fleet's files repeat the same lines
+def _tests_in(line: str) -> Sequence[tuple[str, str]]:
+    """The inexact tests in a line: each word, and the kind of test."""
+    tests_found = []
+    for how, pattern in _TESTS if _TEST.search(line) else ():
+        for found in pattern.finditer(line):
+            subject, word = ("", found[1]) if pattern.groups == 1 else (found[2], found[1])
+            if "contains(" in found[0]:
+                subject, word = found[1], found[2]
+            if not subject.rstrip(")").endswith("s"):  # a list or mapping contains whole words
+                tests_found.append((word, how))
+    return tests_found
 
 
 def passing(fleet: Fleet, word: str, how: str) -> Sequence[str]:

@@ -21,7 +21,7 @@ from . import Hit, Judgement, rule
 from .broker import cloud_queues
 
 
-class _Named(NamedTuple):
+class _Resource(NamedTuple):
     environment: Environment
     kind: str
     name: str
@@ -54,7 +54,7 @@ def unmarked_name(fleet: Fleet) -> Judgement:
         )
 
 
-def _in_the_world(fleet: Fleet) -> Iterator[_Named]:
+def _in_the_world(fleet: Fleet) -> Iterator[_Resource]:
     """Buckets that are not on a server of the environment's own, and queues of a cloud."""
     for claims in fleet.claims("bucket").values():
         for claim in claims:
@@ -62,14 +62,14 @@ def _in_the_world(fleet: Fleet) -> Iterator[_Named]:
             prefix = str(claim.attributes["prefix"])
             if not carries_name(environment, prefix):
                 among = "Buckets are in a namespace of the whole store"
-                yield _Named(environment, "bucket", str(claim.attributes["bucket"]), among, claim.where)
+                yield _Resource(environment, "bucket", str(claim.attributes["bucket"]), among, claim.where)
     for environment in fleet.environments:
         for place, setting in cloud_queues(environment):
             name = place[-1].rpartition("/")[2]
-            yield _Named(environment, "queue", name, "Queues are in a namespace of the whole account", setting.where)
+            yield _Resource(environment, "queue", name, "Queues are in a namespace of the whole account", setting.where)
 
 
-def _on_shared_servers(fleet: Fleet) -> Iterator[_Named]:
+def _on_shared_servers(fleet: Fleet) -> Iterator[_Resource]:
     """Databases, roles and virtual hosts on servers outside of the fleet that several environments use."""
     for family in ("database", "amqp"):
         for identity, uses in shared(of_family(fleet, family)):
@@ -81,4 +81,4 @@ def _on_shared_servers(fleet: Fleet) -> Iterator[_Named]:
                 for kind, name in kinds.items():
                     if name.strip("/"):
                         among = f"Other environments use {identity} too"
-                        yield _Named(fleet.by_prefix[use.owner], kind, name.strip("/"), among, use.use.where)
+                        yield _Resource(fleet.by_prefix[use.owner], kind, name.strip("/"), among, use.use.where)

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from ..facts.domains import domains
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.frameworks import COOKIE_DOMAIN, HSTS_SUBDOMAINS, cookie_scope, is_true, settings_of
-from ..readers.nginx.meaning import all_directives
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -45,7 +44,7 @@ def _cookie_domains(environment: Environment) -> Iterator[tuple[str, str, Where]
         scope = cookie_scope(setting.text)
         if scope and scope not in ("none", "null"):
             yield scope, f"{setting.key} = {setting.text}", setting.where
-    for item in all_directives(environment.nginx):
+    for item in environment.directives:
         if item.name == "proxy_cookie_domain" and len(item.args) == 2 and "$" not in item.args[1]:
             yield cookie_scope(item.args[1]), "proxy_cookie_domain", item.where
         elif item.name == "add_header" and item.args[:1] and item.args[0].lower() == "set-cookie":
@@ -84,7 +83,7 @@ def _hsts(environment: Environment) -> Iterator[Where]:
     for setting in settings_of(environment, HSTS_SUBDOMAINS):
         if is_true(setting.text):
             yield setting.where
-    for item in all_directives(environment.nginx):
+    for item in environment.directives:
         header = item.args[0].lower() if item.name == "add_header" and item.args else ""
         if header == "strict-transport-security" and "includesubdomains" in " ".join(item.args[1:]).lower():
             yield item.where
@@ -93,6 +92,4 @@ def _hsts(environment: Environment) -> Iterator[Where]:
 def _offers_https(environment: Environment) -> bool:
     if environment.https_port:
         return True
-    return any(
-        item.name == "listen" and {"ssl", "quic"} & set(item.args[1:]) for item in all_directives(environment.nginx)
-    )
+    return any(item.name == "listen" and {"ssl", "quic"} & set(item.args[1:]) for item in environment.directives)

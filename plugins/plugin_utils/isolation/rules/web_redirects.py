@@ -90,9 +90,7 @@ def _redirects(environment: Environment) -> Iterator[tuple[str, str, str, str, W
 def own_redirect_drops_port(fleet: Fleet) -> Judgement:
     """nginx's own redirects (a directory without its slash) name the port inside of the container."""
     for environment in fleet.environments:
-        off = any(
-            item.name == "absolute_redirect" and item.args == ("off",) for item in all_directives(environment.nginx)
-        )
+        off = any(item.name == "absolute_redirect" and item.args == ("off",) for item in environment.directives)
         if off or not (environment.http_port or environment.https_port):
             continue
         for server in own_servers(environment):

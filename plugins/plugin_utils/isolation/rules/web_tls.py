@@ -13,7 +13,6 @@ from ..facts.certbot_calls import CertbotCall, certbot_calls
 from ..facts.domains import domains, machine_path_of, neighbours, owner_of_port
 from ..facts.ownership import foreign_owner_of_path, owners_of_path, sharers
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.nginx.meaning import all_directives
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -25,7 +24,7 @@ def shared_certificate(fleet: Fleet) -> Judgement:
     """Two environments serve with the same private key."""
     found: dict[tuple[str, str], dict[str, Where]] = {}
     for environment in fleet.environments:
-        for item in all_directives(environment.nginx):
+        for item in environment.directives:
             if item.name in ("ssl_certificate", "ssl_certificate_key") and item.args and "$" not in item.args[0]:
                 path = machine_path_of(environment, item.args[0])
                 match = _LIVE.match(path)

@@ -28,7 +28,6 @@ from ..readers.frameworks import (
     patterns,
     settings_of,
 )
-from ..readers.nginx.meaning import all_directives
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -174,7 +173,7 @@ def proxy_cache(fleet: Fleet) -> Judgement:
     """Two environments keep answers in one cache, or under keys that do not say whose they are."""
     homes: dict[tuple[str, str], dict[str, Where]] = {}
     for environment in fleet.environments:
-        for item in all_directives(environment.nginx):
+        for item in environment.directives:
             if item.name in ("proxy_cache_path", "fastcgi_cache_path") and item.args:
                 path = machine_path_of(environment, item.args[0])
                 if path:
@@ -256,7 +255,7 @@ def trusted_proxy_range(fleet: Fleet) -> Judgement:
 
 def _trusted(environment: Environment) -> Iterator[tuple[str, str, Where, str]]:
     """Yield trusted ranges: (range, what trusts it, where, service or empty for nginx)."""
-    for item in all_directives(environment.nginx):
+    for item in environment.directives:
         if item.name == "set_real_ip_from" and item.args:
             yield item.args[0], "set_real_ip_from", item.where, ""
     for setting in settings_of(environment, TRUSTED_PROXIES):

@@ -7,11 +7,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
-from ansible.parsing.vault import VaultSecretsContext
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import Inventory, place, seal
+from ansible.parsing.vault import EncryptedString, VaultSecretsContext
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import (
+    Inventory,
+    place,
+    seal,
+    seal_each,
+)
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import SEAL
 from unit.fleets import PRODUCTION, STAGING, declarations, encrypted, inline, problems, read, secrets, write
 
@@ -24,6 +30,24 @@ def test_every_environment_is_read(tmp_path: Path) -> None:
     assert found["production"].variables["bulkhead_project"] == "app"
     assert found["production"].own["bulkhead_environment"] == "prod"
     assert "bulkhead_project" not in found["production"].own
+
+
+def test_all_groups_are_not_walked_for_each_host(tmp_path: Path) -> None:
+    """Each host has them, so that the time for a fleet would be quadratic. Control: what is beside them is sealed."""
+
+    class Unread(dict[str, list[str]]):
+        """All groups with their hosts, which nothing looks at."""
+
+        def values(self) -> NoReturn:
+            raise AssertionError
+
+    groups = Unread(production=["one"])
+    variables = {"groups": groups, "a": [EncryptedString(ciphertext=encrypted("x"))]}
+    found = seal_each(variables, opened=False)
+    assert found["groups"] is groups
+    assert "bulkhead_sealed" in found["a"][0]
+    inventory = read(write(tmp_path, {"production": {**PRODUCTION, "groups": {"own": ["value"]}}}))
+    assert "production" in inventory.environment("production").variables["groups"]
 
 
 def test_an_environment_without_hosts_is_none(tmp_path: Path) -> None:

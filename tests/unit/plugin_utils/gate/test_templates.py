@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import plan
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate import evaluated
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import Renderer
 
 
 def directories(monkeypatch: pytest.MonkeyPatch, typed: str, inventory: Path) -> list[Path]:
-    monkeypatch.setattr(plan.context, "CLIARGS", {"args": (typed,)})
-    return plan.template_directories("/usr/share/collection/playbooks", [str(inventory)])
+    monkeypatch.setattr(evaluated.context, "CLIARGS", {"args": (typed,)})
+    return evaluated.template_directories("/usr/share/collection/playbooks", [str(inventory)])
 
 
 @pytest.mark.parametrize("below", ["", "hosts.yml"], ids=["directory", "file"])

@@ -17,10 +17,10 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventor
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.settings import setting_text
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import ROLE
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.derived import inputs_of
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.release.render import (
     Release,
     Renderer,
-    inputs_of,
     secret_values,
     with_commit,
 )

@@ -149,7 +149,8 @@ def _tokens(text: str) -> Iterator[_Token]:
         if kind is None:  # nothing but space is left
             return
         piece, start = match[kind], match.start(kind)
-        line += text.count("\n", position, start)
+        if start > position:
+            line += text.count("\n", position, start)
         if glued and start == position and kind != "mark" and not piece.startswith(")"):
             raise _syntax(f'unexpected "{piece[0]}" after a closing quote', line)
         glued = kind == "quoted"
@@ -163,7 +164,8 @@ def _tokens(text: str) -> Iterator[_Token]:
             value = piece[1:-1] if glued else piece
             first = first or value
             yield _Token(_ESCAPE.sub(_unescape, value) if "\\" in value else value, line)
-        line += text.count("\n", start, position)
+        if position - start > 1:
+            line += text.count("\n", start, position)
 
 
 def _unescape(hit: re.Match[str]) -> str:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,11 +112,12 @@ def docker_call(argv: Sequence[str]) -> DockerCall | None:
     """The call in ``argv``, or ``None`` if it does not call Docker or Compose."""
     if not argv:
         return None
-    program, rest = posixpath.basename(argv[0]), list(argv[1:])
+    program = argv[0].rpartition("/")[2]
+    if program not in ("docker-compose", "docker", "podman"):
+        return None
+    rest = list(argv[1:])
     if program == "docker-compose":
         return _compose(rest, {})
-    if program not in ("docker", "podman"):
-        return None
     options, rest, opaque = _options(rest, _DOCKER_VALUES)
     if rest[:1] == ["compose"]:
         return _compose(rest[1:], options, opaque)

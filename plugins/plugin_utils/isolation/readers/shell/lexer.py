@@ -12,8 +12,9 @@ written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _SPACE = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
 _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|[;|()]|&(?!>)|\n")
@@ -319,6 +320,15 @@ def _end_of_expansion(text: str, here: int) -> int:
     return len(text)
 
 
-def simple_commands(text: str, line: int = 1) -> list[Simple]:
+def simple_commands(text: str, line: int = 1) -> Sequence[Simple]:
     """The simple commands of a shell text; ``line`` is the number of its first line."""
-    return list(_Lexer(text, line).commands())
+    return _of_short(text, line) if len(text) <= _SHORT else tuple(_Lexer(text, line).commands())
+
+
+#: Substitutions are such: in the scripts of a fleet the same ones come again and again.
+_SHORT = 256
+
+
+@lru_cache(maxsize=1024)
+def _of_short(text: str, line: int) -> Sequence[Simple]:
+    return tuple(_Lexer(text, line).commands())

@@ -13,9 +13,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
-from ...model import Where
+from ...model import Compact, Where
 from .lexer import Simple, simple_commands
 
 #: Files of make and just, by their names.
@@ -47,7 +48,7 @@ _SSH_VALUES = frozenset("-" + letter for letter in "bcDEeFIiJLlmOopQRSWw")
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Compact):
     """A command. ``argv`` is what it really runs; ``words`` includes wrappers such as ``sudo`` and ``flock``."""
 
     argv: tuple[str, ...]
@@ -78,7 +79,7 @@ class Command:
     @property
     def program(self) -> str:
         """The program's name without its path."""
-        return posixpath.basename(self.argv[0]) if self.argv else ""
+        return self.argv[0].rpartition("/")[2] if self.argv else ""
 
     @property
     def text(self) -> str:
@@ -204,13 +205,12 @@ def _inner_shell(command: Command, simple: Simple, context: _Context) -> Iterato
         yield from _inside(" ".join(argv[1:]), line, context)
 
 
-def _inside(text: str, line: int, context: _Context, **changes: object) -> Iterator[Command]:
+def _inside(text: str, line: int, context: _Context, **changes: Any) -> Iterator[Command]:
     """Yield the commands of a text within the text; its variables and ``cd`` do not affect the outer one."""
     if context.nesting >= MAX_NESTING:
         return
-    inner = replace(context, variables=dict(context.variables), nesting=context.nesting + 1)
-    for name, value in changes.items():
-        setattr(inner, name, value)
+    own = {"variables": dict(context.variables), "nesting": context.nesting + 1}
+    inner = _Context(**{**vars(context), **own, **changes})
     yield from _commands(text, line, inner)
 
 
@@ -352,7 +352,7 @@ def locks(command: Command) -> Iterator[Lock]:
     """Yield a command's lock files: ``flock FILE``, ``lockfile FILE``, ``exec 9>F.lock``, ``mkdir D.lock``."""
     words = command.words or command.argv
     for index, word in enumerate(words):
-        if posixpath.basename(word) == "flock":
+        if word.endswith("flock") and posixpath.basename(word) == "flock":
             options = words[index + 1 :]
             bounded = any(
                 re.fullmatch(r"-n\w*|--nonblock|--nb|-w\d*|--wait.*|--timeout.*", option) for option in options
