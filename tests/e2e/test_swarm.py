@@ -255,6 +255,7 @@ def test_an_environment_of_compose_beside_it(group: Group, stack: Place) -> None
     refused = near.deploy()
     assert f"port {HTTPS}" in refused.error + refused.output and refused.changed == 0
     assert server.docker("ps", "--quiet", "--no-trunc", "--filter", f"name={near.prefix}_web") == before
+    web["ports"] = [f"127.0.0.1:{NEAR}:8000"]
     play(near, "destroy", "-e", f"bulkhead_confirm={near.prefix}").succeeded()
     alone(stack)
 
