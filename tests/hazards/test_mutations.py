@@ -560,7 +560,12 @@ TEMPLATES = [
         "staging.eduaiia.com; teleport_pass x",
         "http://django:8001",
     ),
-    nginx("nginx with an own directive", NOBODY, "staging.eduaiia.com; client_max_body_size 5m", "http://django:8001"),
+    nginx(
+        "nginx with an own directive",
+        NOBODY,
+        "staging.eduaiia.com; client_max_body_size 5m",
+        "http://aiia_staging_django:8001",
+    ),
     Mutant("redis follows production", BOTH, templates={"redis.conf.j2": _REPLICA}),
     Mutant("redis with a limit of its own", NOBODY, templates={"redis.conf.j2": "maxmemory 64mb\n"}),
 ]

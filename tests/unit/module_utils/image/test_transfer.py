@@ -71,7 +71,7 @@ class Engine:
     def docker_ok(self, *command: str) -> str:
         return json.dumps({"Driver": self.driver}) if command[0] == "info" else "image\n"
 
-    def docker(self, _kind: str, _inspect: str, *_names: str) -> tuple[int, str, str]:
+    def docker(self, _kind: str, _inspect: str, *_names: str, **_options: Any) -> tuple[int, str, str]:
         return 0, json.dumps([{"RootFS": {"Layers": self.layers}}]), ""
 
     def stream(

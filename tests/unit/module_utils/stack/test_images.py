@@ -41,7 +41,7 @@ class Node:
     def inspect(self, _ids: list[str]) -> list[dict[str, Any]]:
         return [{"Image": self.used}]
 
-    def docker(self, *args: str) -> tuple[int, str, str]:
+    def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         if args[1] == "inspect":
             return 0, json.dumps([image for image in self.images if image["Id"] in args]), ""
         self.removed.append(args[2:])
