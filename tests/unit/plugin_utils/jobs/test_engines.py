@@ -30,6 +30,6 @@ def test_the_engine_of_an_environment(nodes: object, engine: type, module: str) 
 
     declaration = SimpleNamespace(prefix="app_prod", values=VALUES)
     step = cast(Any, SimpleNamespace(nodes=nodes, declaration=declaration, call=call))
-    assert type(engine_of(step)) is engine
+    assert isinstance(engine_of(step), engine)
     assert kept_releases(step, "previous") == {"releases": [], "current": ""}
     assert asked == [(module, "previous")]
