@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,8 +119,8 @@ def domains_below(fleet: Fleet) -> dict[str, set[str]]:
     return found
 
 
-def boundary_of(environment: Environment, ceded: Iterable[str] = ()) -> Boundary:
-    """The boundary of an environment, from its declaration. ``ceded`` are domains of others below its own."""
+def boundary_of(environment: Environment) -> Boundary:
+    """The boundary of an environment, from its declaration alone: without what it has ceded."""
     shared: dict[str, set[str]] = {}
     for kind, name in declared_shares(environment):
         shared.setdefault(kind, set()).add(name)
@@ -128,7 +128,6 @@ def boundary_of(environment: Environment, ceded: Iterable[str] = ()) -> Boundary
         prefix=environment.prefix,
         directory=environment.directory,
         domains=tuple(domain.lower() for domain in environment.domains),
-        ceded=frozenset(ceded),
         shared={kind: frozenset(names) for kind, names in shared.items()},
         adopted=frozenset(adopted_volumes(environment).values()),
         sockets=own_sockets(environment),

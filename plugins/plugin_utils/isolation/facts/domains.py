@@ -15,7 +15,7 @@ from ....module_utils.core.addresses import overlap
 from ..declared import is_routed
 from ..model import Directive, Environment, Fleet
 from ..readers.nginx.meaning import ServerBlock, is_pattern, servers
-from .service_kinds import is_front_door
+from .service_kinds import front_service, is_front_door
 
 #: The most other environments that a finding lists.
 MOST = 8
@@ -250,7 +250,7 @@ def _instances(fleet: Fleet) -> dict[str, list[tuple[Environment, list[Directive
     mounts = _front_door_mounts(fleet)
     found: dict[str, dict[str, tuple[Environment, list[Directive]]]] = {}
     for environment in fleet.environments:
-        own = next((name for _unused, name, service in environment.services() if is_front_door(name, service)), "")
+        own = front_service(environment)
         for directive in environment.nginx:
             key = _instance(environment, machine_path(environment, directive.where.file), own, mounts)
             found.setdefault(key, {}).setdefault(environment.prefix, (environment, []))[1].append(directive)

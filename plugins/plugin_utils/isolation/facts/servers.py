@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model import Document, Environment, Fleet
+from ..model import Document, Environment, Fleet, Reference
 from ..readers.endpoints import Use, find, uses
 from ..readers.pgbouncer import PgbouncerConfig
 from .code_lines import code_lines
 from .server_owner import Server, resolver
+from .service_kinds import front_service
 
 _POOLERS = re.compile(r"pgbouncer|pgcat|odyssey|pgpool|supavisor")
 
@@ -98,6 +99,21 @@ def shared(uses_: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
     for identity, group in by_home.items():
         if len({use.owner for use in group}) > 1:
             yield identity, group
+
+
+def shared_outside(uses_: Sequence[Placed]) -> Iterator[tuple[str, Sequence[Placed]]]:
+    """Yield those of :func:`shared` that no environment of the fleet runs; its own are judged as foreign."""
+    return ((identity, group) for identity, group in shared(uses_) if not group[0].home.owner)
+
+
+def upstreams(fleet: Fleet) -> Iterator[tuple[Environment, Reference, Server]]:
+    """Yield where each nginx of the fleet passes requests, and whose server that is."""
+    known = resolver(fleet)
+    for reference in fleet.references("upstream"):
+        environment = fleet.by_prefix.get(reference.owner)
+        if environment is not None:
+            host, port = str(reference.attributes["host"]), int(reference.attributes["port"] or 0)
+            yield environment, reference, known.resolve(environment, front_service(environment), host, port)
 
 
 def _servers(fleet: Fleet, environment: Environment, use: Use) -> Iterator[Server]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from ..model import Environment
+
 _WORDS = re.compile(r"[a-z]+")
 
 #: Servers that are meant to be public.
@@ -45,6 +47,11 @@ def _words(name: str, image: str) -> frozenset[str]:
 def is_front_door(name: str, service: Mapping[str, Any]) -> bool:
     """Whether a service is a web server or proxy that is meant to be published."""
     return bool(words_of(name, service) & FRONT)
+
+
+def front_service(environment: Environment) -> str:
+    """The first service that is a front door, such as nginx; empty if none is."""
+    return next((name for _unused, name, service in environment.services() if is_front_door(name, service)), "")
 
 
 def is_data_service(name: str, service: Mapping[str, Any], port: Mapping[str, Any] | None = None) -> bool:

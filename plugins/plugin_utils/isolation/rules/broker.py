@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..facts.compose_calls import commands
-from ..facts.servers import Placed, in_documents, of_family, shared
+from ..facts.servers import Placed, in_documents, of_family, shared, shared_outside
 from ..facts.service_kinds import command_text
 from ..model import Environment, Fleet, Setting, Severity, Where
 from ..wording import listing
@@ -61,17 +61,16 @@ def foreign_broker(fleet: Fleet) -> Judgement:
 def shared_broker(fleet: Fleet) -> Judgement:
     """Two environments use one Redis or broker that belongs to neither."""
     for family in ("redis", "amqp"):
-        for identity, uses in shared(of_family(fleet, family)):
+        for identity, uses in shared_outside(of_family(fleet, family)):
             # Virtual hosts are isolated from each other; database numbers are not.
             for _unused, group in _by_name(uses) if family == "amqp" else [("", uses)]:
-                if not uses[0].server.owner:
-                    yield Hit(
-                        _owners(group),
-                        identity,
-                        f"{listing(_owners(group))} use the same server, {identity}: {_SHARING[family]}",
-                        "Give each environment its own server.",
-                        tuple(use.use.where for use in group),
-                    )
+                yield Hit(
+                    _owners(group),
+                    identity,
+                    f"{listing(_owners(group))} use the same server, {identity}: {_SHARING[family]}",
+                    "Give each environment its own server.",
+                    tuple(use.use.where for use in group),
+                )
 
 
 @rule("shared-queue", "RC-01", "RC-10", severity=Severity.CRITICAL)

@@ -10,7 +10,7 @@ Only environments that Bulkhead deploys are judged. Files of others have no such
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..containment.boundary import boundary_of, domains_below
@@ -124,7 +124,9 @@ def _found(fleet: Fleet) -> list[_Outside]:
     for environment in fleet.environments:
         if not environment.variables:
             continue
-        boundary = boundary_of(environment, below.get(environment.prefix, ()))
+        boundary = environment.derived(boundary_of)
+        if environment.prefix in below:
+            boundary = replace(boundary, ceded=frozenset(below[environment.prefix]))
         for project in environment.compose:
             found += [
                 _Outside(

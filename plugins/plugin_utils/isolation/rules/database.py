@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ..facts.server_owner import Server
-from ..facts.servers import Placed, in_documents, of_family, service_of, shared
+from ..facts.servers import Placed, in_documents, of_family, service_of, shared, shared_outside
 from ..model import Fleet, Severity
 from ..naming import truncate_identifier
 from ..wording import listing
@@ -45,7 +45,7 @@ def foreign_database(fleet: Fleet) -> Judgement:
 @rule("shared-database", "DB-01", "DB-10", severity=Severity.CRITICAL)
 def shared_database(fleet: Fleet) -> Judgement:
     """Two environments use one database of a server that belongs to neither."""
-    for identity, uses in _shared_outside(fleet):
+    for identity, uses in shared_outside(of_family(fleet, "database")):
         for name, group in _by_owner_of(uses, lambda use: truncate_identifier(use.database)):
             written = list(dict.fromkeys(use.database for use in group))
             cut = f", because PostgreSQL cuts {listing(written)} to 63 bytes" if len(written) > 1 else ""
@@ -110,7 +110,7 @@ def superuser_role(fleet: Fleet) -> Judgement:
 @rule("shared-database-server", "DB-02", "DB-04", "DB-06", severity=Severity.LOW)
 def shared_database_server(fleet: Fleet) -> Judgement:
     """Two environments' databases live on one server."""
-    for identity, uses in _shared_outside(fleet):
+    for identity, uses in shared_outside(of_family(fleet, "database")):
         if any(_by_owner_of(uses, lambda use: truncate_identifier(use.database))):
             continue
         yield Hit(
@@ -149,13 +149,6 @@ def _foreign(each: Placed) -> str:
 
 def _foreign_server(each: Placed) -> Server:
     return each.server if each.server.owner not in ("", each.owner) else each.home
-
-
-def _shared_outside(fleet: Fleet) -> Iterator[tuple[str, Sequence[Placed]]]:
-    """Yield servers outside the fleet that several environments use; servers within it are judged as foreign."""
-    for identity, uses in shared(of_family(fleet, "database")):
-        if not uses[0].home.owner:
-            yield identity, uses
 
 
 def _by_owner_of(uses: Sequence[Placed], key: Callable[[Placed], str]) -> Iterator[tuple[str, Sequence[Placed]]]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..declared import declared_shares
 from ..facts.ownership import carries_name
-from ..facts.servers import of_family, shared
+from ..facts.servers import of_family, shared_outside
 from ..model import Environment, Fleet, Severity, Where
 from . import Hit, Judgement, rule
 from .broker import cloud_queues
@@ -72,9 +72,7 @@ def _in_the_world(fleet: Fleet) -> Iterator[_Resource]:
 def _on_shared_servers(fleet: Fleet) -> Iterator[_Resource]:
     """Databases, roles and virtual hosts on servers outside of the fleet that several environments use."""
     for family in ("database", "amqp"):
-        for identity, uses in shared(of_family(fleet, family)):
-            if uses[0].home.owner:
-                continue
+        for identity, uses in shared_outside(of_family(fleet, family)):
             for use in uses:
                 kinds = {"database" if family == "database" else "virtual host": use.database}
                 kinds["role"] = use.use.endpoint.user

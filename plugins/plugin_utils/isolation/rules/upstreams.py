@@ -10,38 +10,36 @@ from collections.abc import Iterator
 
 from ..containment.boundary import boundary_of
 from ..containment.checks import upstream
-from ..facts.server_owner import resolver
+from ..facts.servers import upstreams
 from ..model import Environment, Fleet, Severity, Where
-from ..readers.nginx.meaning import undecided, upstreams
+from ..readers.nginx.meaning import undecided
 from . import Hit, Judgement, rule
 
 
 @rule("outside-upstream", severity=Severity.HIGH)
 def outside_upstream(fleet: Fleet) -> Judgement:
     """An nginx passes requests to the machine or another network, or where the request says."""
-    for environment in fleet.environments:
-        if not environment.variables:
-            continue
-        for target, problem, where in _problems(fleet, environment):
-            yield Hit(
-                (environment.prefix,),
-                f"upstream {target}",
-                f"The nginx of {environment.prefix} passes requests to {target}: {problem}. Whoever asks it reaches "
-                "what only the machine, or only that network, should.",
-                "Name a service of the environment, or declare the address in bulkhead_shared (kind: address) with a "
-                "reason.",
-                (where,),
-                environment.machine,
-            )
+    for environment, target, problem, where in _problems(fleet):
+        yield Hit(
+            (environment.prefix,),
+            f"upstream {target}",
+            f"The nginx of {environment.prefix} passes requests to {target}: {problem}. Whoever asks it reaches "
+            "what only the machine, or only that network, should.",
+            "Name a service of the environment, or declare the address in bulkhead_shared (kind: address) with a "
+            "reason.",
+            (where,),
+            environment.machine,
+        )
 
 
-def _problems(fleet: Fleet, environment: Environment) -> Iterator[tuple[str, str, Where]]:
-    boundary = boundary_of(environment)
-    for found in upstreams(environment.nginx):
+def _problems(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
+    for environment, reference, server in fleet.derived(upstreams):
         # Another environment's server has a rule of its own.
-        if not resolver(fleet).resolve(environment, "", found.host, found.port or 0).owner:
-            problem = upstream(found.host, boundary, {})
+        if environment.variables and not server.owner:
+            problem = upstream(reference.attributes["host"], environment.derived(boundary_of), {})
             if problem:
-                yield found.target, problem, found.where
-    for target, where in undecided(environment.nginx):
-        yield target, "a variable that no set or map gives a fixed value decides which server that is", where
+                yield environment, reference.target, problem, reference.where
+    unknown = "a variable that no set or map gives a fixed value decides which server that is"
+    for environment in fleet.environments:
+        for target, where in undecided(environment.nginx) if environment.variables else ():
+            yield environment, target, unknown, where

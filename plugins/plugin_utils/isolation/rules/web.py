@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from ..facts.domains import (
     domains,
@@ -21,9 +20,9 @@ from ..facts.domains import (
     own_servers,
     safe_expression,
 )
-from ..facts.server_owner import resolver
-from ..facts.service_kinds import is_front_door
-from ..model import Directive, Environment, Fleet, Severity, Where
+from ..facts.server_owner import Server
+from ..facts.servers import upstreams
+from ..model import Directive, Environment, Fleet, Reference, Severity, Where
 from ..readers.nginx.meaning import Listen, ServerBlock, all_directives, is_pattern
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -193,9 +192,9 @@ def _global_names(environment: Environment, directives: list[Directive]) -> Iter
 @rule("static-foreign-upstream", "WB-06", severity=Severity.HIGH)
 def static_foreign_upstream(fleet: Fleet) -> Judgement:
     """An nginx can only start while another environment's container exists."""
-    for environment, attributes, where, owner, _how in _foreign_upstreams(fleet):
-        host = str(attributes["host"])
-        if attributes["static"] and not _is_address(host):
+    for environment, reference, server in _foreign_upstreams(fleet):
+        host, owner = str(reference.attributes["host"]), server.owner
+        if reference.attributes["static"] and not _is_address(host):
             yield Hit(
                 (environment.prefix, owner),
                 f"upstream {host}",
@@ -205,7 +204,7 @@ def static_foreign_upstream(fleet: Fleet) -> Judgement:
                 "Let each environment's own nginx serve its own domains. If this one must forward requests to "
                 f"{owner}, put the name into a variable and set a resolver: 'resolver 127.0.0.11 valid=5s; set "
                 f"$other http://{host}; proxy_pass $other;'.",
-                (where,),
+                (reference.where,),
                 environment.machine,
             )
 
@@ -214,38 +213,26 @@ def static_foreign_upstream(fleet: Fleet) -> Judgement:
 def foreign_upstream(fleet: Fleet) -> Judgement:
     """An nginx sends the requests for its own domains to another environment."""
     known = domains(fleet)
-    for environment, attributes, where, owner, how in _foreign_upstreams(fleet):
-        names = attributes["server_names"]
+    for environment, reference, server in _foreign_upstreams(fleet):
+        owner, names = server.owner, reference.attributes["server_names"]
         if names and all(name in known.of.get(owner, ()) for name in names):
             continue  # it passes on what belongs to the other environment
         yield Hit(
             (environment.prefix, owner),
-            f"upstream {attributes['host']}" + (f":{attributes['port']}" if attributes["port"] else ""),
-            f"The nginx of {environment.prefix} sends requests to {owner}, by {how}: what users of "
+            f"upstream {reference.target}",
+            f"The nginx of {environment.prefix} sends requests to {owner}, by {server.how}: what users of "
             f"{environment.prefix} write is written into the data of {owner}.",
             f"Point it at the service of {environment.prefix} on its own network, by the service's name.",
-            (where,),
+            (reference.where,),
             environment.machine,
         )
 
 
-def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, dict[str, Any], Where, str, str]]:
-    """Yield upstreams that belong to another environment: (environment, attributes, where, owner, how it was found)."""
-    known = resolver(fleet)
-    for reference in fleet.references("upstream"):
-        environment = fleet.by_prefix.get(reference.owner)
-        if environment is None:
-            continue
-        attributes = dict(reference.attributes)
-        host, port = str(attributes["host"]), int(attributes["port"] or 0)
-        server = known.resolve(environment, _front(environment), host, port)
-        if server.owner and server.owner != environment.prefix:
-            yield environment, attributes, reference.where, server.owner, server.how
-
-
-def _front(environment: Environment) -> str:
-    """The service whose container runs nginx; empty if nginx runs on the machine."""
-    return next((name for _unused, name, service in environment.services() if is_front_door(name, service)), "")
+def _foreign_upstreams(fleet: Fleet) -> Iterator[tuple[Environment, Reference, Server]]:
+    """Yield upstreams that belong to another environment."""
+    for environment, reference, server in fleet.derived(upstreams):
+        if server.owner not in ("", environment.prefix):
+            yield environment, reference, server
 
 
 def _is_address(host: str) -> bool:
