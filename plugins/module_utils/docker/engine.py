@@ -282,6 +282,12 @@ def listed_name(name: str) -> str:
     return name if tagged else "%s:latest" % name
 
 
+def engine_info(engine: Engine) -> dict[str, Any]:
+    """What the engine says of itself (``docker info``). Raises EngineError if it does not answer."""
+    said: dict[str, Any] = json.loads(engine.docker_ok("info", "--format", "{{json .}}"))
+    return said
+
+
 def inspect_objects(engine: Engine, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
     """Inspect containers, images, networks or volumes (``kind``); those that do not exist are left out.
 

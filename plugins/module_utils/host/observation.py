@@ -10,14 +10,13 @@ The number of engine calls does not depend on the number of containers: one list
 from __future__ import annotations
 
 import hmac
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
 
 from ..core.directory import digest
 from ..docker.containers import condition, labels_of, name_of, published_by
-from ..docker.engine import Engine, inspect_objects
+from ..docker.engine import Engine, engine_info, inspect_objects
 from ..docker.labels import COMPOSE, OF_A_STACK, OURS, PREFIX, WORKING_DIRECTORY
 from ..state.directories import registered_elsewhere
 from ..state.locks import Locks
@@ -82,7 +81,7 @@ def observe(engine: Engine, state: str = "", directories: Iterable[str] = (), ke
 
 def engine_facts(engine: Engine) -> dict[str, Any]:
     """The engine's identity and settings."""
-    facts = json.loads(engine.docker_ok("info", "--format", "{{json .}}"))
+    facts = engine_info(engine)
     options = [str(option) for option in facts.get("SecurityOptions") or ()]
     return {
         "id": facts.get("ID", ""),

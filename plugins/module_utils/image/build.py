@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from ..core.errors import last_lines
-from ..docker.engine import TIMED_OUT, Engine, EngineError, inspect_objects
+from ..docker.engine import TIMED_OUT, Engine, EngineError, engine_info, inspect_objects
 from ..docker.labels import BUILD_INPUTS, COMMIT, PREFIX
 from ..source.checkout import Checkout
 from .build_files import build_files
@@ -210,7 +210,7 @@ def _hand_over(own: Engine, engine: Engine, image: str) -> None:
     Raises EngineError if the machine's disk would be full with it.
     """
     size = sum(int(built.get("Size") or 0) for built in inspect_objects(own, "image", [image]))
-    check_room(json.loads(engine.docker_ok("info", "--format", "{{json .}}")).get("DockerRootDir") or "", size)
+    check_room(engine_info(engine).get("DockerRootDir") or "", size)
     copy(own, engine, [image])
     own.docker("image", "rm", "--force", image)
 

@@ -26,7 +26,7 @@ from typing import IO, Any, NamedTuple
 
 from ..core.errors import Failure, last_lines
 from ..core.handles import require_ours
-from ..docker.engine import Engine, EngineError
+from ..docker.engine import Engine, EngineError, engine_info
 from ..docker.socket_connection import SocketConnection
 from ..state.registry import state_directory
 from .cgroup import Cgroup
@@ -346,7 +346,7 @@ class Builder:
             "log-level": "warn",
             "builder": {"gc": {"enabled": True, "defaultKeepStorage": "%dB" % (disk // 2)}},
         }
-        said = json.loads(self.engine.docker_ok("info", "--format", "{{json .}}"))
+        said = engine_info(self.engine)
         registries = said.get("RegistryConfig") or {}
         if registries.get("Mirrors"):
             configuration["registry-mirrors"] = registries["Mirrors"]

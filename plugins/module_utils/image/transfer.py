@@ -9,13 +9,12 @@ Most of an image is its base, and the base is on both sides: of a release, a few
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Collection, Iterable, Sequence
 from typing import IO
 
 from ..core.process import CHUNK, StreamError
-from ..docker.engine import Engine, inspect_objects
+from ..docker.engine import Engine, engine_info, inspect_objects
 
 #: How an engine stores layers that looks for a layer before it asks for its content.
 _KEEPS_LAYERS = "overlay2"
@@ -62,7 +61,7 @@ def filtered(archive: IO[bytes], sink: IO[bytes], left_out: Collection[str]) -> 
 
 def _layers_there(origin: Engine, target: Engine, names: Sequence[str]) -> frozenset[str]:
     """The layers of images that the other engine does not need to be given."""
-    if json.loads(target.docker_ok("info", "--format", "{{json .}}")).get("Driver") != _KEEPS_LAYERS:
+    if engine_info(target).get("Driver") != _KEEPS_LAYERS:
         return frozenset()
     known = _layers(target, target.docker_ok("image", "ls", "--quiet").split())
     return spare(_layers(origin, names), known)

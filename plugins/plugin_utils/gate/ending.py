@@ -18,7 +18,7 @@ from ..isolation.live.metrics import deployment_metrics
 from ..isolation.live.receipt import BystanderComparison, as_text
 from ..isolation.live.registered import entry_of
 from ..isolation.model import Environment, Finding
-from .machine_calls import MachineCalls
+from .machine_calls import MachineCalls, why_failed
 from .notify import Notifications
 from .proof import Surroundings
 from .receipts import outcome, receipt, registry_entry, write_receipt
@@ -144,7 +144,7 @@ class Ending:
     def _failed(self, result: Mapping[str, Any]) -> dict[str, Any]:
         # A job of one step was tried as a whole; a deployment lists the steps that it began.
         tried = result.get("steps", [] if self._step in _DEPLOYING else [Step(self._step).as_dict()])
-        error = str(result.get("msg") or "the module ended without an answer")
+        error = why_failed(result)
         return {**outcome(self._step, error), "tried": tried, "put_back": result.get("put_back", "")}
 
     def _give_up(self, session: Session) -> tuple[str, ...]:

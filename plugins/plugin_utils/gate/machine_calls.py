@@ -51,6 +51,13 @@ def _next(action: Any, name: str, given: Mapping[str, Any]) -> str:
     return following(str(action._task.action.rpartition(".")[2]), name, declaration.values)
 
 
+def why_failed(answer: Mapping[str, Any]) -> str:
+    """What a module says of its failure."""
+    # A module that crashed has no message, only a traceback.
+    event = getattr(answer.get("exception"), "event", None)
+    return str(answer.get("msg") or getattr(event, "msg", "") or "the module ended without an answer")
+
+
 def in_words(name: str, answer: dict[str, Any]) -> dict[str, Any]:
     """The answer of a module; of one that ended without an answer, what is known of its end (``ended``)."""
     if not answer.get("failed") or "module_stdout" not in answer:
@@ -182,10 +189,7 @@ class MachineCalls:
     def _checked(answer: dict[str, Any], more: str = "") -> dict[str, Any]:
         if not answer.get("failed"):
             return answer
-        # A module that crashed has no message, only a traceback.
-        event = getattr(answer.get("exception"), "event", None)
-        message = answer.get("msg") or getattr(event, "msg", "") or "the module ended without an answer"
-        raise AnsibleActionFail(f"{message}{more}", result={"detail": answer.get("detail", "")})
+        raise AnsibleActionFail(f"{why_failed(answer)}{more}", result={"detail": answer.get("detail", "")})
 
     def _look(self) -> dict[str, Any]:
         environments = (self._surroundings.environment, *self._surroundings.neighbours)

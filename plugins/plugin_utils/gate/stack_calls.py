@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 from ..isolation.live.probes import Probes
 from ..isolation.live.receipt import BystanderComparison
 from ..isolation.live.stack import compare_swarms
-from .machine_calls import MachineCalls
+from .machine_calls import MachineCalls, why_failed
 from .proof import Surroundings
 from .session import Session
 from .stack_nodes import StackNodes
@@ -75,7 +75,7 @@ class StackCalls(MachineCalls):
                 return self.nodes.call(host, "machine_info", self._look())
             answer = self.nodes.call(host, "verify", {**self._asked(project, session, probes[host]), "swarm": True})
             if answer.get("failed"):
-                raise AnsibleActionFail(str(answer.get("msg") or "the module ended without an answer"))
+                raise AnsibleActionFail(why_failed(answer))
             answers[host] = answer
             return answer
 
@@ -121,7 +121,7 @@ class StackCalls(MachineCalls):
                 away[host] = str(error.message).partition("\n")[0]
                 continue
             if answer.get("failed"):
-                raise AnsibleActionFail(f"{host}: {answer.get('msg') or 'the module ended without an answer'}")
+                raise AnsibleActionFail(f"{host}: {why_failed(answer)}")
             nodes[host] = answer["observation"]
         self.nodes.away = away
         swarm = self.nodes.swarm()

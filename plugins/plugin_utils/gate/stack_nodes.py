@@ -23,7 +23,7 @@ from ..declaration.model import Declaration
 from ..declaration.templates import Omitted, Templates
 from ..declaration.variables import defaults
 from .kept import keep, kept
-from .machine_calls import call_module, in_words
+from .machine_calls import call_module, in_words, why_failed
 from .other_machine import module_elsewhere
 from .plan import Gate
 from .sending import send_by_stdin
@@ -171,5 +171,5 @@ def _evaluated(raw: dict[str, Any], templates: Templates) -> dict[str, Any]:
 def _unfit(answer: Mapping[str, Any]) -> str:
     """Why an engine cannot be asked for the swarm; empty if it can."""
     if answer.get("failed"):
-        return str(answer.get("msg") or "the module ended without an answer").partition("\n")[0]
+        return why_failed(answer).partition("\n")[0]
     return why_undecided(answer["look"])

@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 
 from ...module_utils.core.steps import Step, as_dicts
 from ...module_utils.edge.routes import Route
+from ..gate.machine_calls import why_failed
 from ..gate.stack_route import in_place, stack_route
 from ..gate.step import EnvironmentStep
 from ..isolation.live.stack_doors import DoorChanges, door_changes, door_label
+from .stack_module import ask_node
 
 
 @dataclass(frozen=True)
@@ -117,15 +118,11 @@ class StackDoors:
 
     def _ask(self, host: str, job: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Have a node do a job; returns its steps. Raises AnsibleActionFail where it does not."""
-        arguments = {**self.step.common(), "job": job, "given": json.dumps(given)}
-        try:
-            answer = self.step.all_nodes.call(host, "stack", arguments)
-        except AnsibleError as error:
-            answer = {"failed": True, "msg": str(error.message).partition("\n")[0]}
+        answer = ask_node(self.step, host, job, given)
         if answer.get("failed"):
-            said = str(answer.get("msg") or "the module ended without an answer").rstrip(".")
             raise AnsibleActionFail(
-                f"{self.step.declaration.prefix}: {host}: {said}", result={"detail": answer.get("detail", "")}
+                f"{self.step.declaration.prefix}: {host}: {why_failed(answer).rstrip('.')}",
+                result={"detail": answer.get("detail", "")},
             )
         steps: list[dict[str, Any]] = answer["steps"]
         return steps

@@ -6,24 +6,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 
 from ...module_utils.core.steps import Step
 from ...module_utils.docker.reference import parse
+from ..gate.machine_calls import why_failed
 from ..gate.session import Note
 from ..gate.step import EnvironmentStep
 from ..isolation.live.placement import may_run
-from ..isolation.live.stack import nodes_of
+from ..isolation.live.stack import node_id, nodes_of
 from ..isolation.wording import listing
 from ..release.derived import image_repository
 from ..release.render import Release
 from ..release.swarm_release import images, pinned, sources
 from .stack_door import stack_doors
-from .stack_module import call_stack, login, presentable
+from .stack_module import ask_node, call_stack, login, presentable
 
 
 def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
@@ -66,27 +66,21 @@ def pin_images(step: EnvironmentStep, built: dict[str, Any]) -> dict[str, Any]:
 
 def fetch_images(step: EnvironmentStep, release: Release) -> Iterator[dict[str, Any]]:
     """Have each node fetch the images of the tasks that may come there, before any task is replaced."""
-    nodes = step.all_nodes
     seen = step.session.observation
     states = {node["id"]: node for node in stack_doors(step).nodes}
     faults: dict[str, str] = {}
     services = release.stack.compose["services"].values()
     for host, found in nodes_of(seen).items():
-        state = states.get(found["engine"].get("node"))
+        state = states.get(node_id(found))
         if state is None or state["availability"] != "active":
             continue
         wanted = {str(service["image"]) for service in services if service.get("image") and may_run(service, state)}
         if not wanted:
             continue
         given = {"pinned": sorted(wanted), "login": login(step.declaration.values)}
-        try:
-            arguments = {**step.common(), "job": "fetch", "given": json.dumps(given)}
-            answer = presentable(step, nodes.call(host, "stack", arguments))
-        except AnsibleError as error:
-            faults[host] = str(error.message).partition("\n")[0]
-            continue
+        answer = presentable(step, ask_node(step, host, "fetch", given))
         if answer.get("failed"):
-            faults[host] = str(answer.get("msg") or "the module ended without an answer")
+            faults[host] = why_failed(answer)
         yield from ({**one, "detail": f"{one['detail']} on {host}"} for one in answer.get("steps") or ())
     if faults:
         raise AnsibleActionFail(
@@ -100,16 +94,13 @@ def forget_images(step: EnvironmentStep, kept: Sequence[str]) -> None:
 
     Where that fails, a note says so: nothing of the deployment depends on it.
     """
-    values, nodes = step.declaration.values, step.all_nodes
+    values = step.declaration.values
     if values["bulkhead_image"]:  # that repository is not this environment's alone
         return
-    given = json.dumps({"repository": image_repository(values), "kept_images": list(kept)})
+    given = {"repository": image_repository(values), "kept_images": list(kept)}
     for host in nodes_of(step.session.observation):
-        try:
-            answer = nodes.call(host, "stack", {**step.common(), "job": "forget_images", "given": given})
-        except AnsibleError as error:
-            answer = {"failed": True, "msg": str(error.message).partition("\n")[0]}
-        said = [str(answer.get("msg"))] if answer.get("failed") else answer["notes"]
+        answer = ask_node(step, host, "forget_images", given)
+        said = [why_failed(answer)] if answer.get("failed") else answer["notes"]
         step.session.notes += [Note(f"{host} keeps an image that no release needs: {why}") for why in said]
 
 

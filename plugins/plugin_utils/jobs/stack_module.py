@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
+
 from ...module_utils.core.masking import mask
 from ...module_utils.docker.reference import parse
 from ..declaration.settings import REGISTRY_PASSWORD
@@ -23,6 +25,16 @@ from ..release.stack import labels
 def call_stack(step: EnvironmentStep, job: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Have the manager do a job."""
     return presentable(step, step.module("stack", {"job": job, "given": json.dumps(given)}))
+
+
+def ask_node(step: EnvironmentStep, host: str, job: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a node do a job. The answer of one that cannot be reached is a failure that says why."""
+    arguments = {**step.common(), "job": job, "given": json.dumps(given)}
+    try:
+        answer: dict[str, Any] = step.all_nodes.call(host, "stack", arguments)
+    except AnsibleError as error:
+        return {"failed": True, "msg": str(error.message).partition("\n")[0]}
+    return answer
 
 
 def presentable(step: EnvironmentStep, answer: dict[str, Any]) -> dict[str, Any]:

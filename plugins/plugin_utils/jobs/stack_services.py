@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 
 from ..gate.step import EnvironmentStep
 from ..isolation import naming
+from ..isolation.live.stack import running_tasks
 from ..isolation.wording import number
 from ..release.stack import StackService
 
@@ -31,18 +32,14 @@ def task_of(step: EnvironmentStep, service: StackService) -> tuple[str, str]:
     look = step.all_nodes.look()
     name = naming.swarm_service_name(prefix, service.key)
     services = {one["id"] for one in look["services"] if one["name"] == name}
-    found = {
-        task["node"]: str(task["container"])
-        for task in look["tasks"]
-        if task["service"] in services and task["state"] == task["desired"] == "running"
-    }
+    found = running_tasks(look, services)
     host, node = step.all_nodes.host_of(found)
     if not host:
         raise AnsibleActionFail(
             f"{prefix}: service {service.name} has no running task on a node that can be reached. Deploy first, or see "
             "aiia.bulkhead.services"
         )
-    return host, found[node]
+    return host, str(found[node][-1]["container"])
 
 
 def task_rows(look: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:

@@ -40,6 +40,20 @@ def nodes_of(observation: Observation) -> Mapping[str, Observation]:
     return {str(observation["host"]): observation, **observation["nodes"]}
 
 
+def node_id(seen: Observation) -> str:
+    """The id of the node that was looked at; empty for an engine that is none."""
+    return str(seen["engine"].get("node") or "")
+
+
+def running_tasks(look: Mapping[str, Any], services: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """The tasks of services (ids) that run as they are to, by the ids of their nodes."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for task in look["tasks"]:
+        if task["service"] in services and task["state"] == task["desired"] == "running":
+            found.setdefault(task["node"], []).append(task)
+    return found
+
+
 def stack_findings(
     environment: Environment,
     fleet: Collection[str],
@@ -69,7 +83,7 @@ def _finding(environment: Environment, rule: str, resource: str, message: str, f
 def _unseen_nodes(environment: Environment, observation: Observation) -> Iterator[Finding]:
     """Nodes on which tasks may come to run and at which nobody looked, and hosts that are no nodes."""
     nodes = {node["id"]: node for node in observation["stack"]["nodes"]}
-    seen = {host: str(found["engine"].get("node") or "") for host, found in nodes_of(observation).items()}
+    seen = {host: node_id(found) for host, found in nodes_of(observation).items()}
     for host, identity in seen.items():
         if identity not in nodes:
             yield _finding(
@@ -137,7 +151,7 @@ def _nodes_with_volumes(environment: Environment, observation: Observation) -> l
     """The nodes that have volumes of an environment with its own label, by their ids."""
     names = {claim.key for claim in environment.claims if claim.namespace == "volume"}
     return [
-        str(seen["engine"].get("node") or "")
+        node_id(seen)
         for seen in nodes_of(observation).values()
         if any(one["name"] in names and one["labels"].get(PREFIX) == environment.prefix for one in seen["volumes"])
     ]
@@ -236,7 +250,7 @@ def _taken_ports(environment: Environment, observation: Observation) -> Iterator
             if port["port"] == number
         ]
         for host, seen in nodes_of(observation).items():
-            node = nodes.get(seen["engine"].get("node"))
+            node = nodes.get(node_id(seen))
             if everywhere or node is None or may_run(definition, node):
                 holders += [f"{holder} on {host}" for holder in _holders(environment, seen, number)]
         if holders:

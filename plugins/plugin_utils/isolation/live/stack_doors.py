@@ -18,7 +18,7 @@ from ..declared import is_routed
 from ..model import Environment, Finding, Severity, Where
 from ..wording import listing
 from .receipt import Observation
-from .stack import nodes_of
+from .stack import node_id, nodes_of
 
 _LIVE = (Where(item="seen on the nodes"),)
 _PLAYBOOK = "ansible-playbook aiia.bulkhead.edge -l"
@@ -59,7 +59,7 @@ def doors_wanted(prefix: str, observation: Observation, named: Sequence[str]) ->
     return [
         host
         for host, seen in nodes_of(observation).items()
-        if _node(seen) in active
+        if node_id(seen) in active
         and (host in named if named else _door(seen)["present"] or prefix in (_door(seen)["routes"] or ()))
     ]
 
@@ -73,12 +73,12 @@ def door_changes(prefix: str, route: str, observation: Observation, named: Seque
     there = {host: str((_door(seen)["routes"] or {}).get(prefix, "")) for host, seen in nodes.items()}
     leave, labels = [], {}
     for host, seen in nodes.items():
-        state = states.get(_node(seen))
+        state = states.get(node_id(seen))
         if state is None or (route and state["availability"] != "active"):
             continue
         has = state["labels"].get(label) == "true"
         if has != (host in wanted):
-            labels[_node(seen)] = host in wanted
+            labels[node_id(seen)] = host in wanted
         if host not in wanted and (has or there[host]):
             leave.append(host)
     return DoorChanges(tuple(host for host in wanted if there[host] != route), tuple(leave), labels)
@@ -136,10 +136,6 @@ def lost_routes(
             f"The route of {environment.prefix} at the front door of {host} {how}: who comes there does not reach it.",
             f"Deploy {environment.prefix}: that puts the route back.",
         )  # fmt: skip
-
-
-def _node(seen: Observation) -> str:
-    return str(seen["engine"].get("node") or "")
 
 
 def _door(seen: Observation) -> Mapping[str, Any]:

@@ -19,18 +19,14 @@ from .credentials import shared_credentials
 from .health import own_containers
 from .probes import Probes, is_overlay, judge_answers, plan_probes
 from .receipt import Observation
-from .stack import nodes_of
+from .stack import node_id, nodes_of, running_tasks
 from .stack_doors import leads
 
 
-def running_tasks(environment: Environment, look: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+def own_tasks(environment: Environment, look: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
     """The environment's tasks that run, by the ids of their nodes."""
     own = {service["id"] for service in look["services"] if service["labels"].get(PREFIX) == environment.prefix}
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for task in look["tasks"]:
-        if task["service"] in own and task["state"] == task["desired"] == "running":
-            found.setdefault(task["node"], []).append(task)
-    return found
+    return running_tasks(look, own)
 
 
 def plan_stack_probes(
@@ -44,13 +40,13 @@ def plan_stack_probes(
 
     ``others`` are the other environments by the hosts on which they are known, ``before`` is the last observation.
     """
-    tasks = running_tasks(environment, look)
+    tasks = own_tasks(environment, look)
     seen = nodes_of(before)
     known = {other.prefix: other for found in others.values() for other in found}
     services = [_as_container(service) for service in look["services"]]
     planned = {}
     for host, node in seen.items():
-        identity = str(node["engine"].get("node") or "")
+        identity = node_id(node)
         if identity not in tasks:
             continue
         elsewhere = [one for other, there in seen.items() if other != host for one in _on_overlays(there)]
@@ -94,7 +90,7 @@ def _serves(
     """Whether a node answers for the environment's domains: it has their ports, or a front door."""
     if is_routed(environment):
         states = {str(state["id"]): state for state in look["nodes"]}
-        return leads(environment.prefix, states[str(node["engine"]["node"])])
+        return leads(environment.prefix, states[node_id(node)])
     own = {environment.http_port, environment.https_port}
     here = {task["service"] for task in tasks}
     return any(
@@ -141,9 +137,9 @@ def _not_asked(
     """Tasks whose isolation nobody proved, by their nodes."""
     look = after["stack"]
     names = {str(node["id"]): str(node["hostname"]) for node in look["nodes"]}
-    hosts = {str(seen["engine"].get("node") or ""): host for host, seen in nodes_of(after).items()}
+    hosts = {node_id(seen): host for host, seen in nodes_of(after).items()}
     away = "; ".join(f"{host}: {why}" for host, why in after["away"].items())
-    for identity, tasks in running_tasks(environment, look).items():
+    for identity, tasks in own_tasks(environment, look).items():
         host = hosts.get(identity, "")
         if host in answers:
             there = {one["id"] for one in own_containers(environment, answers[host]["observation"])}
