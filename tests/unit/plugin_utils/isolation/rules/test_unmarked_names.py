@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.accounts import shared_bucket
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.names import prefix_of_prefix
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.unmarked_names import unmarked_name
+from unit.rendered import rendered_environment
 
 DEPLOYED = {"bulkhead_environment": "any"}
 SERVER = "postgres://{}@db.example.net/{}"
@@ -24,31 +23,7 @@ SERVER = "postgres://{}@db.example.net/{}"
 
 def environment(name: str, settings: Mapping[str, str], variables: Mapping[str, Any]) -> Environment:
     """An environment with these settings in its ``.env`` and one service, ``minio``."""
-    compose = {"name": f"aiia_{name}", "services": {"minio": {"image": "minio/minio:1"}}}
-    rendered = RenderedArtefacts(
-        compose=compose,
-        compose_file="docker-compose.yml",
-        settings=dict(settings),
-        secrets=[],
-        sources={},
-        nginx={},
-        files={},
-    )
-    return assemble(
-        prefix=f"aiia_{name}",
-        name=name,
-        project="aiia",
-        group=name,
-        machine="app1",
-        directory=f"/srv/{name}",
-        domains=[f"{name}.aiia.example"],
-        http_port=None,
-        https_port=None,
-        protected=False,
-        variables=variables,
-        origins={},
-        rendered=rendered,
-    )
+    return rendered_environment(name, {"minio": {"image": "minio/minio:1"}}, variables, settings)
 
 
 def found(settings: Mapping[str, str], other: Mapping[str, str] | None = None, **variables: Any) -> list[str]:

@@ -11,46 +11,19 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.upstreams import outside_upstream
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.variables import foreign_variable
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.web_redirects import redirect_drops_port
+from unit.rendered import rendered_environment
 
 DEPLOYED = {"bulkhead_environment": "staging"}
 
 
 def environment(name: str, nginx: str, variables: Mapping[str, Any]) -> Environment:
     """An environment with nginx and a service ``web``, whose nginx has these lines in its server."""
-    compose = {
-        "name": f"aiia_{name}",
-        "services": {"nginx": {"image": "nginx:1.28"}, "web": {"image": "web:1", "container_name": f"aiia_{name}_web"}},
-    }
+    web = {"image": "web:1", "container_name": f"aiia_{name}_web"}
     text = f"server {{ listen 443 ssl; server_name {name}.aiia.example; {nginx} }}\n"
-    rendered = RenderedArtefacts(
-        compose=compose,
-        compose_file="docker-compose.yml",
-        settings={},
-        secrets=[],
-        sources={},
-        nginx={"docker/nginx/x.conf": text},
-        files={},
-    )
-    return assemble(
-        prefix=f"aiia_{name}",
-        name=name,
-        project="aiia",
-        group=name,
-        machine="app1",
-        directory=f"/srv/{name}/app",
-        domains=[f"{name}.aiia.example"],
-        http_port=None,
-        https_port=443,
-        protected=False,
-        variables=variables,
-        origins={},
-        rendered=rendered,
-    )
+    return rendered_environment(name, {"nginx": {"image": "nginx:1.28"}, "web": web}, variables, nginx=text)
 
 
 @pytest.mark.parametrize(

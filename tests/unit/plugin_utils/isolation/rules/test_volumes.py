@@ -11,35 +11,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Environment, Fleet
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.assemble import assemble
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.rendered import RenderedArtefacts
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules.volumes import foreign_volume
+from unit.rendered import rendered_environment
 
 VOLUME = "ai-ia-backend_pgdata_staging"
-COMPOSE = {
-    "name": "aiia_staging",
-    "services": {"postgresql": {"image": "postgres:16", "volumes": ["pgdata:/var/lib/postgresql/data"]}},
-    "volumes": {"pgdata": {"name": VOLUME, "external": True}},
-}
-EMPTY: dict[str, Any] = {"settings": {}, "secrets": [], "sources": {}, "nginx": {}, "files": {}}
+SERVICES = {"postgresql": {"image": "postgres:16", "volumes": ["pgdata:/var/lib/postgresql/data"]}}
+VOLUMES = {"pgdata": {"name": VOLUME, "external": True}}
 
 
 def staging(variables: Mapping[str, Any]) -> Environment:
-    return assemble(
-        prefix="aiia_staging",
-        name="staging",
-        project="aiia",
-        group="staging",
-        machine="app1",
-        directory="/srv/staging",
-        domains=[],
-        http_port=None,
-        https_port=None,
-        protected=False,
-        variables=variables,
-        origins={},
-        rendered=RenderedArtefacts(compose=COMPOSE, compose_file="docker-compose.staging.yml", **EMPTY),
-    )
+    return rendered_environment("staging", SERVICES, variables, volumes=VOLUMES)
 
 
 @pytest.mark.parametrize(
