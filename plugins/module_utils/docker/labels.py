@@ -47,8 +47,8 @@ FRONT_DOOR = "io.bulkhead.edge"
 
 #: On the node of a swarm that has an environment's volumes: this and the environment's prefix, with the value ``true``.
 DATA = "io.bulkhead.data."
-#: Stands for that node's id in a stack file: the manager puts it there. The label alone would let the engine start a
-#: database empty on another node, at the moment when somebody gives the label to that one.
+#: Stands for that node's id in a stack file: the manager puts it there. With the label alone, the engine would start an
+#: empty database on another node as soon as that one has the label.
 DATA_NODE_ID = "the-node-with-the-data"
 
 #: On each node of a swarm whose front door leads to an environment: this and the environment's prefix, likewise.

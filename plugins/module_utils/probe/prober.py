@@ -272,8 +272,7 @@ class Prober:
         return dict(asked, code=code, lines=output.splitlines(), error=last_lines(errors, 2))
 
     def _uploads(self, name: str, kept: Sequence[str]) -> tuple[int, str, str]:
-        """The files that somebody seems to have uploaded into a container, one a line, as :meth:`Engine.docker` has an
-        answer."""
+        """The files that seem to be uploads in a container, one a line, as :meth:`Engine.docker` has an answer."""
         for layer in filter(None, map(Layer.of, self.engine.inspect([name]))):
             with contextlib.suppress(OSError):
                 new = "\n".join("A %s" % path for path in layer.written(_LIMIT))

@@ -78,7 +78,7 @@ class FrontDoor:
         ]
 
     def absent(self) -> list[str]:
-        """Why nobody would be led to an environment: no door takes connections, or two, or none that answers."""
+        """Why no request would reach an environment: no door takes connections, or two, or none that answers."""
         doors = self.door.doors()
         if not doors:
             return [missing(self.prefix)]

@@ -99,7 +99,7 @@ def _sockets(door: Door, prefix: str) -> str:
 
 
 def _require_listener(directory: str, name: str) -> None:
-    """Raise DoorError unless somebody listens at a socket below the directory of an environment's."""
+    """Raise DoorError unless a process listens at a socket below an environment's directory."""
     deadline = time.monotonic() + _LISTENS
     while True:
         try:

@@ -29,7 +29,7 @@ _ENDED = (_DONE, *_FAILED)
 #: Seconds between two looks at a job, and within which one that is removed has ended.
 _PAUSE, _CLEARED = 0.5, 60.0
 
-#: How many lines of a command's log are told.
+#: How many lines of a command's log an error quotes.
 _LINES = 50
 
 

@@ -32,7 +32,7 @@ _PAUSE, _STEADY = 0.5, 1.0
 #: Where a private directory is memory, if the machine has that.
 _MEMORY = "/dev/shm"
 
-#: How many lines of a task's log are told.
+#: How many lines of a task's log an error quotes.
 _LINES = 20
 
 #: Seconds for the client to say what it can, and to hand over a stack, for which it fetches nothing.

@@ -16,7 +16,7 @@ from .model import DATA, VOLUMES, Container, FoundStack, Handmade, is_below
 
 #: What a name in a Compose file cannot hold.
 NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-#: The engine's own name for a volume that nobody named.
+#: The engine's name for an anonymous volume.
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}\Z")
 
 

@@ -212,10 +212,10 @@ def _constants(loader: DataLoader) -> Mapping[str, Any]:
     A loader reads the defaults once, so that these are as good as what it has read.
     """
     known, written = specification(), defaults(loader)
-    nobody = Declaration("", (), {}, {}, {})
+    blank = Declaration("", (), {}, {}, {})
     templates = Templates(loader)
     return {
-        name: _resolve(replace(nobody, available=written), templates, name, known[name], True)
+        name: _resolve(replace(blank, available=written), templates, name, known[name], True)
         for name in known
         if name in written and not is_template(written[name])
     }

@@ -19,7 +19,7 @@ SECTIONS = ("configs", "networks", "secrets", "volumes")
 def check_references(declaration: Declaration, default: Mapping[str, Any], compose: Mapping[str, Any]) -> None:
     """Note names of services, networks, configs and secrets that a stack does not have.
 
-    A service of the default stack that was left out may still be named: nobody waits for it then.
+    A service of the default stack that was left out may still be named: then no service waits for it.
     """
     given = declaration.values["bulkhead_services"]
     known = {*default["services"], *given}

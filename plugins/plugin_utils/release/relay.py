@@ -20,7 +20,7 @@ _FIRST = 8082
 def relayed(values: Mapping[str, Any], definitions: Iterable[Definition]) -> dict[str, Any]:
     """The service behind the front doors, as its tasks are found, and its two ports for the PROXY protocol, which are
     others than those for the environment's own containers."""
-    extras = ((one.key, one.extra) for one in definitions)  # of any shape: nobody has judged them yet
+    extras = ((one.key, one.extra) for one in definitions)  # of any shape: they are judged later
     keys = [key for key, extra in extras if isinstance(extra, Mapping) and extra.get("edge") is True]
     taken = {values["bulkhead_http_port"], values["bulkhead_https_port"]}
     free = (port for port in count(_FIRST) if port not in taken)

@@ -4,7 +4,7 @@
 
 """The front doors of a swarm's nodes, and a stack behind them: which lead to it, and which of them cannot.
 
-Whether a door leads to a stack is decided by its machine alone: nobody asks for more than what was observed.
+Whether a door leads to a stack is decided from what was observed alone.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def door_findings(environment: Environment, observation: Observation, named: Seq
         yield _finding(
             environment, "absent-front-door", Severity.HIGH, "front doors",
             f"{environment.prefix} has bulkhead_edge: true, but no node of its swarm that takes tasks has a front "
-            "door, so nobody would reach it.",
+            "door, so it would not be reachable.",
             f"Run {_PLAYBOOK} {','.join(nodes)} first, or let the stack publish its ports (bulkhead_edge: false).",
         )  # fmt: skip
     for host in wanted:

@@ -109,7 +109,7 @@ def judge_stack_probes(
     answers: Mapping[str, Mapping[str, Any]],
     after: Observation,
 ) -> list[Finding]:
-    """Judge what the nodes answered, by their hosts. What runs where nobody could ask is a finding as well."""
+    """Judge what the nodes answered, by their hosts. What runs where nothing could be asked is a finding as well."""
     found = []
     for host, answer in answers.items():
         judged = [
@@ -134,7 +134,7 @@ def _together(findings: Iterable[Finding]) -> list[Finding]:
 def _not_asked(
     environment: Environment, answers: Mapping[str, Mapping[str, Any]], after: Observation
 ) -> Iterator[Finding]:
-    """Tasks whose isolation nobody proved, by their nodes."""
+    """Tasks whose isolation was not proved, by their nodes."""
     look = after["stack"]
     names = {str(node["id"]): str(node["hostname"]) for node in look["nodes"]}
     hosts = {node_id(seen): host for host, seen in nodes_of(after).items()}

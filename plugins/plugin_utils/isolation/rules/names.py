@@ -104,7 +104,7 @@ def _spelt_alike(known: Mapping[str, Sequence[Environment]]) -> Iterator[Hit]:
                 prefixes,
                 f"prefix {prefixes[0]}",
                 f"{listing(prefixes)} are one name in several spellings: buckets, host names and accounts take only "
-                "some of them, so nobody can tell by such a name whose it is.",
+                "some of them, so such a name does not say whose it is.",
                 "Choose prefixes that differ in more than '_' and '-'.",
                 tuple(environment.origin("bulkhead_prefix") for environment in environments),
                 severity=Severity.HIGH,

@@ -23,7 +23,7 @@ def outside_upstream(fleet: Fleet) -> Judgement:
         yield Hit(
             (environment.prefix,),
             f"upstream {target}",
-            f"The nginx of {environment.prefix} passes requests to {target}: {problem}. Whoever asks it reaches "
+            f"The nginx of {environment.prefix} passes requests to {target}: {problem}. Its visitors reach "
             "what only the machine, or only that network, should.",
             "Name a service of the environment, or declare the address in bulkhead_shared (kind: address) with a "
             "reason.",
