@@ -69,6 +69,9 @@ _METHODS = """
 """
 _PLAIN = (str, int, float, list, tuple, dict)
 
+#: Where Linux says how many pages of memory a process has.
+_SIZES = Path("/proc/self/statm")
+
 
 class Exhausted(BaseException):
     """An evaluation took too long. Not an ``Exception``, which the template engine would turn into a value."""
@@ -242,7 +245,8 @@ def in_time(seconds: float, work: Callable[[], Any]) -> Any:
 def in_memory() -> Iterator[None]:
     """Let this process grow by :data:`MEMORY` and no more; beyond that Python raises MemoryError."""
     try:
-        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        with _SIZES.open("rb", buffering=0) as sizes:
+            used = int(sizes.read(64).split()[0]) * resource.getpagesize()
     except OSError:  # not Linux: there only the time is limited
         yield
         return

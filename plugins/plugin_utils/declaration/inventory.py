@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -94,7 +94,14 @@ def place(value: Any, name: str) -> Where:
     path = getattr(origin, "path", None)
     if not path:
         return Where(item=name)
-    return Where(os.path.relpath(path), getattr(origin, "line_num", 0) or 0, name)
+    here = os.getcwd()  # noqa: PTH109 - a Path would take as long as what is saved
+    return Where(_below(path, here), getattr(origin, "line_num", 0) or 0, name)
+
+
+@lru_cache(maxsize=256)
+def _below(path: str, directory: str) -> str:
+    """A path as it is written in a directory: each file sets many variables."""
+    return os.path.relpath(path, directory)
 
 
 def spot(value: Any) -> tuple[str, int, int]:

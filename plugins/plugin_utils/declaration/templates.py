@@ -215,7 +215,7 @@ def all_plain(text: str, variables: Mapping[str, Any]) -> bool:
 def is_template(value: Any) -> bool:
     """Whether a value contains anything to evaluate."""
     if isinstance(value, str):
-        return any(mark in value for mark in _MARKS)
+        return "{" in value and any(mark in value for mark in _MARKS)
     if isinstance(value, Mapping):
         return any(is_template(key) or is_template(item) for key, item in value.items())
     if isinstance(value, (list, tuple)):

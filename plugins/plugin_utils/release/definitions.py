@@ -118,6 +118,8 @@ def merge(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
 
 def _copied(value: Any) -> Any:
     """A copy of what YAML can hold, so that no two stacks have a list or mapping in common."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value

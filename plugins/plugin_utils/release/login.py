@@ -18,6 +18,10 @@ from ..declaration.model import Declaration
 from ..isolation.model import SEAL
 from .definitions import Definition
 
+#: The beginning of a database's URL, behind which a user may stand, and names of settings that hold one.
+_URL = re.compile(r"postgres[a-z0-9+]*://")
+_NAMED = re.compile(r"(?:DB|PG|DATABASE|POSTGRES|POSTGRESQL)_?USER(?:NAME)?")
+
 #: Hexadecimal digits of a login. They tell 16 bits of a password to whoever can read the names of roles.
 _DIGITS = 4
 
@@ -56,8 +60,6 @@ def check_logins(
 
 def _as_owner(user: str, definitions: Sequence[Definition], settings: Mapping[tuple[str, str], str]) -> Iterator[str]:
     """Where a setting names the owner as a user."""
-    url = re.compile(rf"postgres[a-z0-9+]*://{re.escape(user)}[:@]")
-    named = re.compile(r"(?:DB|PG|DATABASE|POSTGRES|POSTGRESQL)_?USER(?:NAME)?")
     places = [(*place, value) for place, value in settings.items()]
     for definition in definitions:
         given = definition.compose.get("environment")
@@ -65,5 +67,6 @@ def _as_owner(user: str, definitions: Sequence[Definition], settings: Mapping[tu
             name = f"bulkhead_services.{definition.name}.environment"
             places += [(f"{name}.{key}", str(key), str(value)) for key, value in given.items()]
     for where, key, value in places:
-        if url.search(value) or (value == user and named.fullmatch(key)):
+        in_url = any(value.startswith((f"{user}:", f"{user}@"), url.end()) for url in _URL.finditer(value))
+        if in_url or (value == user and _NAMED.fullmatch(key)):
             yield where

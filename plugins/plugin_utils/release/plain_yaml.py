@@ -17,23 +17,21 @@ _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 
 
+@lru_cache(maxsize=4096)
+def _tag_of(kind: Any, value: str | None, implicit: bool | tuple[bool, bool]) -> Any:
+    return _Loader("").resolve(kind, value, implicit)
+
+
 class _Remembering(_Loader):  # type: ignore[misc, valid-type]
     """Resolves the tag of each plain scalar once. No tag depends on where in a document a value stands."""
 
-    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
-        """The tag of a node."""
-        return _tag_of(kind, value, implicit)
+    resolve = staticmethod(_tag_of)
 
     def descend_resolver(self, *_place: Any) -> None:
         """Note no place."""
 
     def ascend_resolver(self) -> None:
         """Leave no place."""
-
-
-@lru_cache(maxsize=4096)
-def _tag_of(kind: Any, value: str | None, implicit: bool | tuple[bool, bool]) -> Any:
-    return _Loader("").resolve(kind, value, implicit)
 
 
 @lru_cache(maxsize=4096)
