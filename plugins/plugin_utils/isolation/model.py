@@ -254,8 +254,8 @@ class ComposeProject:
 
     def where(self, *path: str | int) -> Where:
         """Where an item of the model was written, or else its nearest parent that has a place."""
-        dotted = ".".join(str(part) for part in path)
-        parent = dotted
+        dotted = ".".join(map(str, path))
+        parent = dotted if self.places else ""  # none of what Bulkhead renders
         while parent:
             place = self.places.get(parent)
             if place is not None:

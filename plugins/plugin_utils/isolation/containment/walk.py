@@ -33,7 +33,7 @@ class Leaf:
         return ".".join(part for part in self.path[2:] if not part.isdecimal()) or self.path[-1]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Branch:
     """A part of the table: the entry of a path, whether it allows everything, and what may follow."""
 
@@ -81,25 +81,26 @@ class _KeyWalk:
 
     def into(self, value: Any, branch: _Branch, path: tuple[str, ...]) -> None:
         """Judge what is below a mapping or list."""
+        known, anything = branch.below, branch.below.get("*")
         if isinstance(value, Mapping):
             for key, item in value.items():
                 name = str(key)
-                named = branch.below.get(name)
-                below = named or branch.below.get("*")
+                named = known.get(name)
+                below = named or anything
                 if below is None:
                     self.found.append(Leaf((*path, name), item, None, f"Bulkhead does not know {name}"))
+                elif below.free:
+                    continue
                 elif below.entry is None:
                     if item is not None:
                         self.into(item, below, (*path, name))
-                elif below.free:
-                    continue
                 elif named is None and below.entry.check is not None:
                     # The check of a mapping with free keys needs the key as well.
                     self.judge(f"{name}={_plain(item)}", below.entry, path, name, value)
                 else:
                     self.judge(item, below.entry, path, name, value)
-        elif isinstance(value, (list, tuple)) and "[]" in branch.below:
-            below = branch.below["[]"]
+        elif isinstance(value, (list, tuple)) and "[]" in known:
+            below = known["[]"]
             for number, item in enumerate(value):
                 if below.entry is None:
                     self.into(item, below, (*path, str(number)))

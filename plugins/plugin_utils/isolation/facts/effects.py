@@ -121,6 +121,10 @@ _REMOVALS = re.compile(r"\bdocker\s+(?:(?:container|volume|network|image)\s+)?(?
 
 def removing_files(environment: Environment) -> frozenset[str]:
     """The paths of an environment's documents that stop or remove something of Docker's."""
+    return environment.derived(_removing_files)
+
+
+def _removing_files(environment: Environment) -> frozenset[str]:
     return frozenset(
         document.path
         for document in environment.documents

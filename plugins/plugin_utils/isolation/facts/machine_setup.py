@@ -17,6 +17,10 @@ _INSTALLS = frozenset(("install", "add", "-S", "-Sy", "-Syu"))
 
 def setup_files(environment: Environment) -> frozenset[str]:
     """The paths of an environment's scripts that install packages and start no Compose project."""
+    return environment.derived(_setup_files)
+
+
+def _setup_files(environment: Environment) -> frozenset[str]:
     return frozenset(
         document.path
         for document in environment.documents
@@ -26,6 +30,5 @@ def setup_files(environment: Environment) -> frozenset[str]:
 
 def _prepares(commands: tuple[Command, ...]) -> bool:
     calls = (docker_call(command.argv) for command in commands)
-    return any(command.program in _MANAGERS and _INSTALLS & set(command.argv) for command in commands) and not any(
-        call.compose and "up" in call.verb for call in calls if call is not None
-    )
+    installs = any(command.program in _MANAGERS and _INSTALLS & set(command.argv) for command in commands)
+    return installs and not any(call.compose and "up" in call.verb for call in calls if call is not None)

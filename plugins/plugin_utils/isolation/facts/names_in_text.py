@@ -19,7 +19,6 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from functools import lru_cache
-from itertools import chain
 from typing import TypeVar
 
 from ..model import Environment, Fleet
@@ -49,6 +48,10 @@ _MACHINE_ITSELF = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "host
 _CONTENT = re.compile(
     r"(?<=.)(?:archive|assets?|backups?|cdn|data|files?|images?|logs?|media|public|static|storage|store|uploads?)\d*\Z"
 )
+
+#: Which environments a text names: none, or one that depends on the machine that it is read on.
+_NOBODY: frozenset[str] = frozenset()
+_PERHAPS = ""
 
 #: (owner, the matching text, its position)
 Token = tuple[str, str, int]
@@ -95,38 +98,41 @@ class TokenIndex:
 
         # Cached, as a fleet's files repeat the same words; an environment's own words are soon of no use.
         self._in_word = lru_cache(maxsize=1 << 13)(lambda word: tuple(self._read_word(word)))
-        self._has_none = lru_cache(maxsize=1 << 13)(self._says_nothing)
-        self._paths = {path for _machine, path in self._directories}
+        self._owners = lru_cache(maxsize=1 << 13)(self._possible_owners)
+        self._by_path: dict[str, set[str]] = {}
+        for (_machine, path), owner in self._directories.items():
+            self._by_path.setdefault(path, set()).add(owner)
 
     def owners_in(self, text: str, reader_prefix: str) -> list[Token]:
         """The identifiers of other environments in a text of ``reader_prefix``, by position."""
-        if len(text) < 2 or self._has_none(text):
+        if len(text) < 2 or not self._owners(text):
             return []
         foreign = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
         return sorted(foreign, key=lambda token: (token[2], -len(token[1])))
 
     def are_free(self, texts: Iterable[str], reader_prefix: str) -> bool:
         """Whether texts contain no identifier of another environment; faster than :meth:`owners_in`."""
-        text = "\n".join(text for text in texts if not self._has_none(text))
-        words = set(_WORD.findall(text))
-        tokens = chain(chain.from_iterable(map(self._in_word, words)), self._in_places(text, reader_prefix))
-        return all(owner == reader_prefix for owner, _token, _position in tokens)
+        own = frozenset((reader_prefix,))
+        return all(self._owners(text) <= own or not self.owners_in(text, reader_prefix) for text in texts)
 
-    def _says_nothing(self, text: str) -> bool:
-        """Whether a text contains no identifier of any environment on any machine: most of what a fleet repeats."""
-        return (
-            not any(map(self._in_word, _WORD.findall(text)))
-            and not any(map(self._below, _PATH.findall(text)) if "/" in text else ())
-            and not any(host.lower() in self._domains for host in (_HOST.findall(text) if "." in text else ()))
-            and not ("://" in text and _URL_PORT.search(text))
-        )
+    def _possible_owners(self, text: str) -> frozenset[str]:
+        """The environments whose identifiers a text contains, whatever machine it is read on: all that have a directory
+        which it names. A port may be anybody's. Most of what a fleet repeats names nobody."""
+        found = {owner for word in _WORD.findall(text) for owner, _token, _position in self._in_word(word)}
+        if "/" in text:
+            found.update(*map(self._owners_of_path, _PATH.findall(text)))
+        if "." in text:
+            found.update(self._domains[host] for host in map(str.lower, _HOST.findall(text)) if host in self._domains)
+        if "://" in text and _URL_PORT.search(text):
+            found.add(_PERHAPS)
+        return frozenset(found) if found else _NOBODY
 
-    def _below(self, written: str) -> bool:
-        """Whether a path lies in a directory of an environment on any machine."""
+    def _owners_of_path(self, written: str) -> Iterator[str]:
+        """The environments in whose directories a path lies, on any machine."""
         path = posixpath.normpath(written)
-        while path not in ("/", "") and path not in self._paths:
+        while path not in ("/", ""):
+            yield from self._by_path.get(path, ())
             path = posixpath.dirname(path)
-        return path in self._paths
 
     def _tokens(self, text: str, reader: str) -> Iterator[Token]:
         for match in _WORD.finditer(text):

@@ -66,7 +66,7 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     if isinstance(value, (list, tuple)):  # asked first, as the other takes longer
-        return [text for item in value for text in texts(item)]
+        return [text for item in value for text in ((item,) if isinstance(item, str) else texts(item))]
     if isinstance(value, Mapping):
         return [text for item in value.values() for text in texts(item)]
     return []

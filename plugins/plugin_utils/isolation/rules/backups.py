@@ -60,9 +60,9 @@ def _runs_inside(environment: Environment, path: str) -> bool:
     """Whether a service has a script mounted, or runs it."""
     name = posixpath.basename(path)
     return any(
-        name in str(mount.get("source") or "") or name in str(service.get("command") or "")
+        name in str(service.get("command") or "")
+        or any(name in str(mount.get("source") or "") for mount in service.get("volumes") or ())
         for _project, _name, service in environment.services()
-        for mount in (*(service.get("volumes") or ()), {})
     )
 
 

@@ -69,6 +69,18 @@ def unclassified_key(fleet: Fleet) -> Judgement:
         )
 
 
+@rule("ignored-by-swarm", "SW-07", severity=Severity.HIGH)
+def ignored_by_swarm(fleet: Fleet) -> Judgement:
+    """A stack says something that a swarm does not know, or ignores without a word."""
+    for found in outside_values(fleet, Class.IGNORED):
+        yield found.hit(
+            fleet,
+            f"{found.key} in {found.place} of {found.environment.prefix} has no effect on a swarm, or makes it refuse "
+            "the whole file: what was meant to hold there does not.",
+            f"{found.problem}.",
+        )
+
+
 @rule("one-sided-share", severity=Severity.MEDIUM)
 def one_sided_share(fleet: Fleet) -> Judgement:
     """What bulkhead_shared names is shared on purpose only if every environment that uses it says so."""

@@ -164,19 +164,21 @@ def _kills_all(command: Command, pipeline: tuple[Command, ...]) -> bool:
     return inner is not None and not (_SCOPES.search(inner[1]) or "grep" in inner[1])
 
 
+def _adds_to_group(command: Command) -> bool:
+    """Whether a command makes a user a member of groups that it names."""
+    program, words = command.program, command.argv
+    if program in ("usermod", "useradd"):
+        short = any("G" in word for word in words[1:] if word.startswith("-"))
+        return short or (program == "usermod" and "--groups" in words)
+    return (program == "gpasswd" and "-a" in words) or (program == "adduser" and len(words) > 2)
+
+
 def _joins_docker(environment: Environment) -> Iterator[tuple[Where, str]]:
     forced = any('command="' in document.text for document in environment.documents)
     if forced:
         return
     for command in _commands(environment):
-        words = command.argv
-        joined = {
-            "usermod": any("G" in word for word in words[1:] if word.startswith("-")) or "--groups" in words,
-            "useradd": any("G" in word for word in words[1:] if word.startswith("-")),
-            "gpasswd": "-a" in words,
-            "adduser": len(words) > 2,
-        }.get(command.program, False)
-        if joined and any("docker" in word.split(",") for word in words[1:]):
+        if _adds_to_group(command) and any("docker" in word.split(",") for word in command.argv[1:]):
             yield command.where, command.text
     seen: set[tuple[str, int]] = set()
     for where, line in lines_of(environment, "docker"):

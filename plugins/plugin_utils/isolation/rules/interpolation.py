@@ -59,8 +59,10 @@ def split_identity(fleet: Fleet) -> Judgement:
             settings = service.get("environment") or {}
             for key, value in settings.items():
                 other = called(fleet, environment, str(value or "")) if is_identity(key) else ""
+                if not other:
+                    continue
                 place = project.where("services", name, "environment", key)
-                if other and not _says_so_too(fleet.by_prefix[other], name, key, place):
+                if not _says_so_too(fleet.by_prefix[other], name, key, place):
                     yield Hit(
                         (environment.prefix, other),
                         f"{key} of service {name}",

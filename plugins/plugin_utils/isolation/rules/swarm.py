@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-from ..containment.classes import Class
 from ..model import SWARM_FILES, Environment, Fleet, Severity
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
-from .containment import outside_values
 
 
 @rule("shared-stack", "SW-01", severity=Severity.CRITICAL)
@@ -113,15 +111,3 @@ def node_of_two_swarms(fleet: Fleet) -> Judgement:
                 tuple(environment.origin("bulkhead_swarm") for environment in found.values()),
                 node,
             )
-
-
-@rule("ignored-by-swarm", "SW-07", severity=Severity.HIGH)
-def ignored_by_swarm(fleet: Fleet) -> Judgement:
-    """A stack says something that a swarm does not know, or ignores without a word."""
-    for found in outside_values(fleet, Class.IGNORED):
-        yield found.hit(
-            fleet,
-            f"{found.key} in {found.place} of {found.environment.prefix} has no effect on a swarm, or makes it refuse "
-            "the whole file: what was meant to hold there does not.",
-            f"{found.problem}.",
-        )
