@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,9 @@ def _written() -> Mapping[str, Any]:
     return found
 
 
+@lru_cache(maxsize=2)
 def defaults(loader: DataLoader) -> dict[str, Any]:
-    """The role's defaults, as templates. Cached by the loader."""
+    """The role's defaults, as templates. A loader reads them once, and takes as long to find what it has read."""
     found: dict[str, Any] = loader.load_from_file(
         str(ROLE / "defaults" / "main.yml"), unsafe=True, trusted_as_template=True
     )

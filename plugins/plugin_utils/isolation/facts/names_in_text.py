@@ -30,6 +30,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 _NAMED = ("container", "network", "volume", "project", "hostname")
 
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[_-]+[A-Za-z0-9]+)*")
+_SEPARATORS = re.compile(r"[_-]+")
 _PART_END = re.compile(r"(?<=[A-Za-z0-9])(?=[_-]|\Z)")
 _PART_START = re.compile(r"(?:\A|(?<=[_-]))(?=[A-Za-z0-9])")
 #: A path behind a host's name is on that host; behind these schemes it is on this one.
@@ -177,7 +178,7 @@ class TokenIndex:
         """The environment whose prefix a part of a word is, in another spelling."""
         if not self._spelled:
             return ""
-        name = re.sub(r"[_-]+", "_", part.lower())
+        name = _SEPARATORS.sub("_", part.lower())
         if part != word or "_" in name:
             return self._spelled.get(name, "") if "_" in name else ""
         return self._spelled.get(_CONTENT.sub("", name), "")
