@@ -50,7 +50,7 @@ _CONTENT = re.compile(
     r"(?<=.)(?:archive|assets?|backups?|cdn|data|files?|images?|logs?|media|public|static|storage|store|uploads?)\d*\Z"
 )
 
-#: Which environments a text names: none, or one that depends on the machine that it is read on.
+#: Which environments a text names: none, and what stands for one that depends on the machine that it is read on.
 _NOBODY: frozenset[str] = frozenset()
 _PERHAPS = ""
 
@@ -100,9 +100,9 @@ class TokenIndex:
         # Cached, as a fleet's files repeat the same words; an environment's own words are soon of no use.
         self._in_word = lru_cache(maxsize=1 << 13)(lambda word: tuple(self._read_word(word)))
         self._owners = lru_cache(maxsize=1 << 13)(self._possible_owners)
-        self._by_path: dict[str, set[str]] = {}
+        self._by_path: dict[str, str] = {}
         for (_machine, path), owner in self._directories.items():
-            self._by_path.setdefault(path, set()).add(owner)
+            self._by_path[path] = owner if self._by_path.get(path, owner) == owner else _PERHAPS
 
     def owners_in(self, text: str, reader_prefix: str) -> list[Token]:
         """The identifiers of other environments in a text of ``reader_prefix``, by position."""
@@ -117,8 +117,8 @@ class TokenIndex:
         return all(self._owners(text) <= own or not self.owners_in(text, reader_prefix) for text in texts)
 
     def _possible_owners(self, text: str) -> frozenset[str]:
-        """The environments whose identifiers a text contains, whatever machine it is read on: all that have a directory
-        which it names. A port may be anybody's. Most of what a fleet repeats names nobody."""
+        """The environments whose identifiers a text contains on any machine, and :data:`_PERHAPS` where the machine
+        decides: of a port, or a directory of several. Most of what a fleet repeats names nobody."""
         found = {owner for word in _WORD.findall(text) for owner, _token, _position in self._in_word(word)}
         if "/" in text:
             found.update(*map(self._owners_of_path, _PATH.findall(text)))
@@ -129,10 +129,11 @@ class TokenIndex:
         return frozenset(found) if found else _NOBODY
 
     def _owners_of_path(self, written: str) -> Iterator[str]:
-        """The environments in whose directories a path lies, on any machine."""
+        """In whose directories a path lies, on any machine."""
         path = posixpath.normpath(written)
         while path not in ("/", ""):
-            yield from self._by_path.get(path, ())
+            if path in self._by_path:
+                yield self._by_path[path]
             path = posixpath.dirname(path)
 
     def _tokens(self, text: str, reader: str) -> Iterator[Token]:
