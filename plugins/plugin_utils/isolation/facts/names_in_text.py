@@ -22,6 +22,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TypeVar
 
+from ..hosts import as_read
 from ..model import Environment, Fleet
 from .ownership import is_common, spellings
 
@@ -36,8 +37,10 @@ _PART_START = re.compile(r"(?:\A|(?<=[_-]))(?=[A-Za-z0-9])")
 #: A path behind a host's name is on that host; behind these schemes it is on this one.
 _PATH = re.compile(
     r"(?:(?<![\w.~:/-])|(?<=\bfile:)|(?<=\bunix:)|(?<=\bfile://)|(?<=\bunix://)|(?<=\bsqlite:///))"
-    r"/[\w.@+-]+(?:/[\w.@+-]+)+/?"
+    r"/[\w.@+-]+(?:/+[\w.@+-]+)+/*"
 )
+#: What a file of a domain is called behind its name: ``eduaiia.com.key``.
+_FILE_OF_DOMAIN = re.compile(r"\.(?:key|pem|crt|cer|csr|p12|pfx|conf)\Z", re.IGNORECASE)
 _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
 #: The scheme is bounded, or each letter of a long word would be tried as its beginning.
 _URL_PORT = re.compile(
@@ -102,31 +105,38 @@ class TokenIndex:
         """The identifiers of other environments in a text of ``reader_prefix``, by position."""
         if len(text) < 2 or self._has_none(text):
             return []
+        text = as_read(text)
         foreign = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
         return sorted(foreign, key=lambda token: (token[2], -len(token[1])))
 
     def are_free(self, texts: Iterable[str], reader_prefix: str) -> bool:
         """Whether texts contain no identifier of another environment; faster than :meth:`owners_in`."""
-        text = "\n".join(text for text in texts if not self._has_none(text))
+        text = "\n".join(as_read(text) for text in texts if not self._has_none(text))
         words = set(_WORD.findall(text))
         tokens = chain(chain.from_iterable(map(self._in_word, words)), self._in_places(text, reader_prefix))
         return all(owner == reader_prefix for owner, _token, _position in tokens)
 
     def _says_nothing(self, text: str) -> bool:
         """Whether a text contains no identifier of any environment on any machine: most of what a fleet repeats."""
+        text = as_read(text)
         return (
             not any(map(self._in_word, _WORD.findall(text)))
             and not any(map(self._below, _PATH.findall(text)) if "/" in text else ())
-            and not any(host.lower() in self._domains for host in (_HOST.findall(text) if "." in text else ()))
+            and not any(map(self._owner_of_host, _HOST.findall(text)) if "." in text else ())
             and not ("://" in text and _URL_PORT.search(text))
         )
 
     def _below(self, written: str) -> bool:
         """Whether a path lies in a directory of an environment on any machine."""
-        path = posixpath.normpath(written)
+        path = _clean(written)
         while path not in ("/", "") and path not in self._paths:
             path = posixpath.dirname(path)
         return path in self._paths
+
+    def _owner_of_host(self, written: str) -> str:
+        """The environment whose domain a host name is, or the name of a file that belongs to a domain."""
+        host = written.lower()
+        return self._domains.get(host) or self._domains.get(_FILE_OF_DOMAIN.sub("", host), "")
 
     def _tokens(self, text: str, reader: str) -> Iterator[Token]:
         for match in _WORD.finditer(text):
@@ -140,7 +150,7 @@ class TokenIndex:
             yield from self._in_paths(text, machine)
         if "." in text:
             for match in _HOST.finditer(text):
-                owner = self._domains.get(match[0].lower())
+                owner = self._owner_of_host(match[0])
                 if owner:
                     yield owner, match[0], match.start()
         if "://" in text:
@@ -178,7 +188,7 @@ class TokenIndex:
 
     def _in_paths(self, text: str, machine: str) -> Iterator[Token]:
         for match in _PATH.finditer(text):
-            path = posixpath.normpath(match[0])
+            path = _clean(match[0])
             while path not in ("/", ""):
                 owner = self._directories.get((machine, path))
                 if owner:
@@ -192,6 +202,11 @@ class TokenIndex:
                 owner = self._ports.get((machine, f"{int(match[2])}/tcp"))
                 if owner:
                     yield owner, f"{match[1]}:{match[2]}", match.start(1)
+
+
+def _clean(path: str) -> str:
+    """A path with one way to write it: a kernel reads several slashes as one."""
+    return posixpath.normpath(re.sub("/+", "/", path))
 
 
 def _single(pairs: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
+from ..hosts import as_read, canonical_host
 from ..model import Environment, Setting, Where
 
 
@@ -24,7 +25,7 @@ def _by_word(**kinds: str) -> dict[str, str]:
 
 #: The family of server for each word of a URL's scheme, which is split at ``+``.
 _SCHEMES = _by_word(
-    database="postgres postgresql postgis pgsql psql timescale cockroachdb mysql mysql2 mariadb mongodb mssql",
+    database="postgres postgresql postgis pgsql psql timescale cockroachdb mysql mysql2 mariadb mongodb mssql oracle",
     redis="redis rediss valkey valkeys sentinel unix",
     amqp="amqp amqps pyamqp",
     web="http https ws wss",
@@ -42,6 +43,7 @@ _PORTS = {
     "mariadb": 3306,
     "mongodb": 27017,
     "mssql": 1433,
+    "oracle": 1521,
     "sentinel": 26379,
     "amqps": 5671,
     "http": 80,
@@ -177,7 +179,7 @@ def host_and_port(text: str, port: int = 0) -> tuple[str, int]:
         host, _unused, tail = text.partition(":")
     else:
         host, tail = text, ""
-    return host.lower() if not host.startswith("/") else host, int(tail) if tail.isdecimal() else port
+    return canonical_host(host), int(tail) if tail.isdecimal() else port
 
 
 def _parse_keywords(text: str) -> Endpoint | None:
@@ -220,7 +222,8 @@ def uses(environment: Environment) -> tuple[Use, ...]:
 
 def _urls(environment: Environment, service: str, settings: Mapping[str, Setting]) -> Iterator[Use]:
     for key, setting in settings.items():
-        for endpoint in find(setting.text):
+        text = setting.text if "://" in setting.text else as_read(setting.text)
+        for endpoint in find(text):
             yield Use(environment.prefix, service, key, endpoint, setting.where)
 
 

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers outside of the fleet that keep an application's data by name: search, messages, caches, time series.
+
+Each kind is known by the settings and URLs that name its servers, and by the settings whose values keep two users of
+one server apart: an index, a topic, a key's prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..model import Environment, Fleet, Setting, Where
+from ..readers.endpoints import host_and_port
+from ..readers.frameworks import BUCKET, BUCKET_PREFIX, INDEX, kind_of
+from .server_owner import resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of server: the words by which settings and URLs name it, its port, and what tells its users apart."""
+
+    words: str
+    port: int
+    #: The last words of the settings whose values keep its users apart.
+    apart: str
+    schemes: str = ""
+
+    def names_server(self, setting: Setting) -> bool:
+        """Whether a setting says where such a server is."""
+        keyed = re.fullmatch(rf"(?:\w+_)?(?:{self.words}){_SERVER}", setting.key, re.IGNORECASE)
+        scheme = setting.text.partition("://")[0].lower() if "://" in setting.text else ""
+        return bool(keyed or (scheme and self.schemes and re.fullmatch(self.schemes, scheme)))
+
+    def names_own(self, key: str) -> bool:
+        """Whether the value of a setting of this name keeps one user of such a server apart from others."""
+        named = rf"(?:\w+_)?(?:{self.words})_(?:\w+_)?(?:{self.apart})(?:_NAME|_ID|_PREFIX)?"
+        return bool(re.fullmatch(named, key, re.IGNORECASE))
+
+
+_SERVER = (
+    r"_(?:BROKERS?|BROKER_LIST|BROKER_URL|BOOTSTRAP_SERVERS?|HOSTS?|SERVERS?|URLS?|URI|NODES?|ENDPOINT|ADDR(?:ESS)?)"
+)
+_SEARCHED = "INDEX|COLLECTION|PREFIX"
+_SENT = "TOPICS?|SUBJECTS?|GROUP|CONSUMER_GROUP|STREAM|QUEUE|CLIENT|PREFIX|NAMESPACE|TENANT"
+
+SEARCH = (
+    Kind("ELASTIC(?:SEARCH)?|ES", 9200, _SEARCHED),
+    Kind("OPENSEARCH", 9200, _SEARCHED),
+    Kind("MEILI(?:SEARCH)?", 7700, _SEARCHED),
+    Kind("TYPESENSE", 8108, _SEARCHED),
+    Kind("SOLR", 8983, _SEARCHED),
+    Kind("QDRANT", 6333, _SEARCHED),
+    Kind("WEAVIATE", 8080, _SEARCHED),
+    Kind("MILVUS", 19530, _SEARCHED),
+    Kind("CHROMA", 8000, _SEARCHED),
+)
+MESSAGES = (
+    Kind("KAFKA|REDPANDA", 9092, _SENT, "kafka"),
+    Kind("PULSAR", 6650, _SENT, r"pulsar(?:\+ssl)?"),
+    Kind("NATS", 4222, _SENT, "nats|tls"),
+    Kind("MQTT|MOSQUITTO", 1883, _SENT, "mqtts?"),
+    Kind("TEMPORAL", 7233, "NAMESPACE|TASK_QUEUE"),
+)
+STORES = (
+    Kind("MEMCACHED?", 11211, "PREFIX|KEY_PREFIX", "memcached?"),
+    Kind("INFLUX(?:DB)?", 8086, "BUCKET|DATABASE|DB"),
+    Kind("CASSANDRA|SCYLLA", 9042, "KEYSPACE", "cassandra"),
+    Kind("NEO4J", 7687, "DATABASE|DB", r"(?:bolt|neo4j)(?:\+s(?:sc)?)?"),
+    Kind("COUCH(?:DB)?", 5984, "DATABASE|DB", "couchdb"),
+    Kind("ARANGO(?:DB)?", 8529, "DATABASE|DB"),
+    Kind("SUPABASE", 443, "SCHEMA"),
+    Kind("CLOUDINARY", 443, "FOLDER|PREFIX", "cloudinary"),
+    Kind("CLICKHOUSE", 8123, "DATABASE|DB", r"clickhouse(?:\+\w+)?"),
+)
+
+
+@lru_cache(maxsize=65536)
+def names_resource(key: str) -> bool:
+    """Whether a setting of this name says what an environment calls its part of a server that others use too."""
+    return kind_of(key) in (BUCKET, BUCKET_PREFIX, INDEX) or any(
+        kind.names_own(key) for kind in (*SEARCH, *MESSAGES, *STORES)
+    )
+
+
+_LOCAL = re.compile(r"localhost|127\..*|::1|0\.0\.0\.0|", re.IGNORECASE)
+
+
+def shared_services(fleet: Fleet, kinds: tuple[Kind, ...]) -> Iterator[tuple[str, Mapping[str, Where], bool]]:
+    """Yield the servers outside of the fleet that several environments use: what it is called, by whom and where, and
+    whether names keep each apart from all others."""
+    found: dict[str, dict[str, tuple[str, Where]]] = {}
+    for environment in fleet.environments:
+        for kind in kinds:
+            for setting in environment.settings:
+                if setting.text and kind.names_server(setting):
+                    identity = _outside(fleet, environment, setting, kind.port)
+                    if identity:
+                        own = " ".join(
+                            sorted(each.text for each in environment.settings if each.text and kind.names_own(each.key))
+                        )
+                        found.setdefault(identity, {}).setdefault(environment.prefix, (own, setting.where))
+    for identity, uses in found.items():
+        if len(uses) > 1:
+            names = [own for own, _where in uses.values()]
+            apart = "" not in names and len(set(names)) == len(names)
+            yield identity, {prefix: where for prefix, (_own, where) in uses.items()}, apart
+
+
+def _outside(fleet: Fleet, environment: Environment, setting: Setting, port: int) -> str:
+    """The server that a setting names first; empty if it is the environment's own, or another's of the fleet."""
+    host, number = host_and_port(_authority(setting.text), port)
+    server = resolver(fleet).resolve(environment, setting.service, host, number)
+    return "" if server.owner or _LOCAL.fullmatch(host) else server.identity
+
+
+def _authority(text: str) -> str:
+    """The host and port of the first URL in a setting."""
+    first = re.split(r"[\s,]+", text.strip("[]'\" "))[0].strip("'\"")
+    return re.split(r"[/?;]", first.partition("://")[2] or first)[0].rpartition("@")[2]
