@@ -127,8 +127,11 @@ _BY_KEY: dict[str, tuple[list[Any], Any]] = {
     "services.*.security_opt.[]": (["seccomp=x.json", "apparmor:unconfined"], "no-new-privileges:true"),
     "services.*.shm_size": _SIZE,
     "services.*.storage_opt.*": ([{"overlay2.override_kernel_check": "true"}], {"size": "1G"}),
-    "services.*.sysctls.*": ([{"kernel.panic": "1"}, {"vm.swappiness": "1"}], {"net.core.somaxconn": "1024"}),
-    "services.*.ulimits.*": ([{"rtprio": 99}, {"nproc": -1}], {"nofile": 1024}),
+    "services.*.sysctls.*": (
+        [{"kernel.panic": "1"}, {"vm.swappiness": "1"}, {"net.netfilter.nf_conntrack_max": "1"}],
+        {"net.core.somaxconn": "1024"},
+    ),
+    "services.*.ulimits.*": ([{"rtprio": 99}, {"nproc": -1}, {"nproc": {"soft": 100, "hard": -1}}], {"nofile": 1024}),
     "services.*.use_api_socket": _FALSE,
     "services.*.userns_mode": (["host"], ""),
     "services.*.uts": (["host"], ""),

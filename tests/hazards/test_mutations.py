@@ -109,6 +109,8 @@ VARIABLES = [
     ),
     *variable("bulkhead_adopted_volumes", NOBODY, {"pgdata": "ai-ia-backend_pgdata_staging"}),
     *variable("bulkhead_adopted_volumes", STAGING, {"pgdatas": "old_pgdata"}, {"pgdata": "old pgdata"}),
+    *variable("bulkhead_adopted_volumes", BOTH, {"pgdata": "aiia-prod_pgdata"}, {"pgdata": "AIIA_PRODUCTION_db"}),
+    *variable("bulkhead_adopted_volumes", NOBODY, {"pgdata": "aiia-staging_pgdata"}),
     *variable("bulkhead_adopted_volumes", BOTH, {"pgdata": "aiia_prod_pgdata_prod"}, {"redis_data": "aiia_prod_x"}),
     Mutant("one adopted volume for both", BOTH, everybody={"bulkhead_adopted_volumes": {"pgdata": "old_pgdata"}}),
     *variable("bulkhead_image", STAGING, "shop/app:1.4"),  # beside a repository

@@ -44,6 +44,12 @@ def canonical_host(text: str) -> str:
     return _numeric(host) or host.rstrip(".")
 
 
+def is_disguised(host: str) -> bool:
+    """Whether a host is an IPv4 address, or meant as one, that is not written as four numbers."""
+    parts = host.strip("[]").lower().split(".")
+    return all(map(_NUMBER.fullmatch, parts)) and canonical_host(host) != host
+
+
 def _version_6(host: str) -> str:
     try:
         address = ipaddress.IPv6Address(host.partition("%")[0])

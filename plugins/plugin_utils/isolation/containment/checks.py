@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ReaderError
-from ..hosts import canonical_host
+from ..hosts import canonical_host, is_disguised
 from ..readers.compose.short_forms import parse_size
 from .boundary import Boundary, outside_subnet
 from .classes import Check
@@ -38,7 +38,10 @@ CAPABILITIES = frozenset(
 #: What names an image of the machine by its content, so that it may be anybody's.
 IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
 _LARGEST = 1 << 40
-_SYSCTLS = re.compile(r"net\.|kernel\.(?:shm|msg|sem)|fs\.mqueue\.")
+#: Of ``net.``, older kernels have one table of connections for everybody.
+_SYSCTLS = re.compile(
+    r"net\.(?!(?:netfilter\.)?nf_conntrack_(?:max|buckets|expect_max)\b)|kernel\.(?:shm|msg|sem)|fs\.mqueue\."
+)
 _LOGGING = {
     "json-file": re.compile(r"max-size|max-file|compress|labels|labels-regex|env|env-regex"),
     "local": re.compile(r"max-size|max-file|compress"),
@@ -191,8 +194,8 @@ def extra_host(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> st
 
 def upstream(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow servers of the environment's own, and names and addresses on the internet."""
-    written = str(value).strip("[]").lower()
-    if re.fullmatch(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+))*", written) and canonical_host(written) != written:
+    written = str(value)
+    if is_disguised(written):
         return f"{written} is an address in a form that hides which"
     host = canonical_host(written)
     if host in boundary.hosts or boundary.owns_name(host) or boundary.shares("address", host):
@@ -269,7 +272,8 @@ def ulimit(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
     name, _equals, number = str(value).partition("=")
     if name in ("rtprio", "nice", "rttime", "sigpending", "msgqueue"):
         return f"{name} takes from every process of the machine"
-    return f"{name}: {number} is not a limit" if name == "nproc" and number == "-1" else ""
+    unlimited = name == "nproc" and re.search(r"-1\b|unlimited", number)
+    return f"{name}: {number} is not a limit" if unlimited else ""
 
 
 def logging_driver(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:

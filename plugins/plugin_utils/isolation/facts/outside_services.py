@@ -31,10 +31,9 @@ class Kind:
     apart: str
     schemes: str = ""
 
-    def names_server(self, setting: Setting) -> bool:
-        """Whether a setting says where such a server is."""
-        keyed = re.fullmatch(rf"(?:\w+_)?(?:{self.words}){_SERVER}", setting.key, re.IGNORECASE)
-        scheme = setting.text.partition("://")[0].lower() if "://" in setting.text else ""
+    def names_server(self, key: str, scheme: str) -> bool:
+        """Whether a setting of this name, or a URL with this scheme, says where such a server is."""
+        keyed = re.fullmatch(rf"(?:\w+_)?(?:{self.words}){_SERVER}", key, re.IGNORECASE)
         return bool(keyed or (scheme and self.schemes and re.fullmatch(self.schemes, scheme)))
 
     def names_own(self, key: str) -> bool:
@@ -81,6 +80,12 @@ STORES = (
 
 
 @lru_cache(maxsize=65536)
+def _named(key: str, scheme: str) -> tuple[Kind, ...]:
+    """The kinds of server that a setting's name or its URL's scheme means. Cached, as a fleet repeats its settings."""
+    return tuple(kind for kind in (*SEARCH, *MESSAGES, *STORES) if kind.names_server(key, scheme))
+
+
+@lru_cache(maxsize=65536)
 def names_resource(key: str) -> bool:
     """Whether a setting of this name says what an environment calls its part of a server that others use too."""
     return kind_of(key) in (BUCKET, BUCKET_PREFIX, INDEX) or any(
@@ -96,9 +101,10 @@ def shared_services(fleet: Fleet, kinds: tuple[Kind, ...]) -> Iterator[tuple[str
     whether names keep each apart from all others."""
     found: dict[str, dict[str, tuple[str, Where]]] = {}
     for environment in fleet.environments:
-        for kind in kinds:
-            for setting in environment.settings:
-                if setting.text and kind.names_server(setting):
+        for setting in environment.settings:
+            scheme = setting.text.partition("://")[0].lower() if "://" in setting.text else ""
+            for kind in _named(setting.key, scheme) if setting.text else ():
+                if kind in kinds:
                     identity = _outside(fleet, environment, setting, kind.port)
                     if identity:
                         own = " ".join(

@@ -182,6 +182,8 @@ def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
     for project, name, service in environment.services():
         for key in _RUN & service.keys():
             said = " ".join(texts(service[key]))
+            if not _FOUR_NUMBERS.search(said):
+                continue
             found.update({(item, project.where("services", name, key)): None for item in _ADDRESS.findall(said)})
     for document in environment.documents:
         if document.kind in _POINTING and _FOUR_NUMBERS.search(document.text):

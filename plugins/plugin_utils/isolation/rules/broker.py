@@ -123,7 +123,7 @@ def cloud_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Se
 def _celery_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Setting]]:
     """Yield the queues of AWS that Celery's workers use: they are named by no URL, and else all have its default."""
     for setting in environment.settings:
-        if re.match(r"sqs://[^/]*/?\Z", setting.text):
+        if setting.text.startswith("sqs://") and re.match(r"sqs://[^/]*/?\Z", setting.text):
             for queue in sorted(_queues(environment)):
                 yield (*_cloud_place(environment), queue), setting
 

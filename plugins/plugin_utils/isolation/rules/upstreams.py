@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ..containment.boundary import boundary_of
 from ..containment.checks import upstream
 from ..facts.servers import upstreams
+from ..hosts import is_disguised
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.nginx.meaning import undecided
 from . import Hit, Judgement, rule
@@ -35,7 +36,7 @@ def outside_upstream(fleet: Fleet) -> Judgement:
 def _problems(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
     for environment, reference, server in fleet.derived(upstreams):
         # Another environment's server has a rule of its own.
-        if environment.variables and not server.owner:
+        if environment.variables and (not server.owner or is_disguised(reference.attributes["host"])):
             problem = upstream(reference.attributes["host"], environment.derived(boundary_of), {})
             if problem:
                 yield environment, reference.target, problem, reference.where
