@@ -373,6 +373,8 @@ VARIABLES = [
         'rclone sync "$BULKHEAD_BACKUP" remote:backups',
         'aws s3 cp --recursive "$BULKHEAD_BACKUP" s3://backups/',
         'restic backup "$BULKHEAD_BACKUP" && restic forget --keep-last 7',
+        'rsync --archive --delete "$BULKHEAD_BACKUP/" nas.example.com:/srv/backup/',
+        'tar -C "$BULKHEAD_BACKUP" -cf /mnt/nas/latest.tar .',
     ),
     *variable(
         "bulkhead_backup_copy_command",
@@ -380,6 +382,7 @@ VARIABLES = [
         'rclone sync "$BULKHEAD_BACKUP" "remote:backups/${BULKHEAD_PREFIX}"',
         'restic backup "$BULKHEAD_BACKUP" && restic forget --tag $BULKHEAD_PREFIX --keep-last 7',
         'rsync --archive "$BULKHEAD_BACKUP" backup@nas.example.com:/srv/backups/',
+        'tar -C "$BULKHEAD_BACKUP" -cf "/mnt/nas/$BULKHEAD_BACKUP_NAME.tar" .',
     ),
     Mutant(
         "a copy command as root", STAGING, {"bulkhead_backup_copy_command": "true", "bulkhead_backup_copy_user": "root"}
@@ -468,7 +471,8 @@ SETTINGS = [
     setting(NOBODY, KAFKA_TOPIC_PREFIX="aiia.staging."),
     setting(NOBODY, DJANGO_SETTINGS_MODULE="aiia.settings.prod"),
     setting(NOBODY, LOG_FORMAT="%(asctime)s %(levelname)s", DATE_FORMAT="%d.%m.%Y"),
-    setting(NOBODY, REDIS_HOST="redis", APP_VERSION="10.2.0"),
+    setting(NOBODY, REDIS_HOST="redis", APP_VERSION="172.20.3.1-beta"),
+    setting(NOBODY, SUPPORT="help@eduaiia.com"),
     setting(BOTH, DATABASE_URL="postgresql://app:x@aiia_prod_postgresql:5432/app"),
     setting(BOTH, REDIS_URL="redis://aiia_prod_redis:6379/0"),
     setting(BOTH, CELERY_BROKER_URL=f"redis://:{SECRETS['production']['REDIS_PASSWORD']}@redis:6379/1"),
@@ -698,6 +702,15 @@ INVENTORY = [
             ("2001:db8::1", "[2001:DB8:0::1]"), ("10.0.0.5", "10.0.5"), ("127.0.0.1", "127.0.0.2"),
         )
     ),
+    Mutant("an engine on production's machine", BOTH, {"bulkhead_docker_host": "ssh://root@app.example.org"},
+        hosts=hosts(production={"hosts": {"a": {"ansible_host": "app.example.org"}}},
+                    staging={"hosts": {"b": {"ansible_connection": "local"}}})),
+    Mutant("one engine for two machines", BOTH, everybody={"bulkhead_docker_host": "tcp://engine.example.org:2376"},
+        hosts=hosts(production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
+                    staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
+    Mutant("an engine of its own", NOBODY, {"bulkhead_docker_host": "tcp://engine.example.org:2376"},
+        hosts=hosts(production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
+                    staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
     Mutant("two machines", NOBODY, hosts=hosts(
         production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
         staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),

@@ -42,6 +42,10 @@ _PATH = re.compile(
 #: What a file of a domain is called behind its name: ``eduaiia.com.key``.
 _FILE_OF_DOMAIN = re.compile(r"\.(?:key|pem|crt|cer|csr|p12|pfx|conf)\Z", re.IGNORECASE)
 _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
+#: A host behind a user is that of a mail address, but in a URL.
+_HOST_OF_USER = re.compile(r"(?<=@)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
+_LONGEST_USER = 256
+_USER_OF_URL = re.compile(r"://[^\s/@]*@\Z")
 #: The scheme is bounded, or each letter of a long word would be tried as its beginning.
 _URL_PORT = re.compile(
     r"[a-z][a-z0-9+.-]{0,31}://(?:[^/@\s'\"]*@)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})(?!\d)"
@@ -122,7 +126,7 @@ class TokenIndex:
         return (
             not any(map(self._in_word, _WORD.findall(text)))
             and not any(map(self._below, _PATH.findall(text)) if "/" in text else ())
-            and not any(map(self._owner_of_host, _HOST.findall(text)) if "." in text else ())
+            and not any(self._owner_of_host(match[0]) for match in _hosts(text))
             and not ("://" in text and _URL_PORT.search(text))
         )
 
@@ -148,11 +152,10 @@ class TokenIndex:
         machine = self._machines.get(reader, "")
         if "/" in text:
             yield from self._in_paths(text, machine)
-        if "." in text:
-            for match in _HOST.finditer(text):
-                owner = self._owner_of_host(match[0])
-                if owner:
-                    yield owner, match[0], match.start()
+        for match in _hosts(text):
+            owner = self._owner_of_host(match[0])
+            if owner:
+                yield owner, match[0], match.start()
         if "://" in text:
             yield from self._in_urls(text, machine)
 
@@ -202,6 +205,16 @@ class TokenIndex:
                 owner = self._ports.get((machine, f"{int(match[2])}/tcp"))
                 if owner:
                     yield owner, f"{match[1]}:{match[2]}", match.start(1)
+
+
+def _hosts(text: str) -> Iterator[re.Match[str]]:
+    """The host names in a text."""
+    if "." in text:
+        yield from _HOST.finditer(text)
+        if "@" in text and "://" in text:
+            for match in _HOST_OF_USER.finditer(text):
+                if _USER_OF_URL.search(text, max(0, match.start() - _LONGEST_USER), match.start()):
+                    yield match
 
 
 def _clean(path: str) -> str:

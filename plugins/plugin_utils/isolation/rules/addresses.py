@@ -158,7 +158,8 @@ def container_address(fleet: Fleet) -> Judgement:
             )
 
 
-_ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.])")
+#: With a word behind it, it is a version: ``172.20.3.1-beta``.
+_ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.]|-[A-Za-z])")
 #: Found faster than an address; most documents have neither.
 _FOUR_NUMBERS = re.compile(r"\d\.\d+\.\d+\.\d")
 #: Keys of a service that run something.

@@ -171,6 +171,10 @@ _COPIES_CONTENT = {
 #: Programs that keep backups of several under one roof, and the verbs that delete some of them.
 _FORGETS = {"restic": frozenset({"forget"}), "borg": frozenset({"prune", "delete"}), "kopia": frozenset({"delete"})}
 _MARKED = re.compile(r"\$\{?(?:BULKHEAD_PREFIX|BULKHEAD_BACKUP_NAME)\b")
+#: A backup's directory, meant as what is in it.
+_CONTENT = re.compile(r"\$\{?BULKHEAD_BACKUP\}?[\"']?/[.*]?[\"']?\Z")
+#: Options of tar that name the file that it makes.
+_WRITES_TAR = re.compile(r"-?[A-Za-z]*c[A-Za-z]*f\Z|-f|--file\b")
 _COPY_COMMAND = "bulkhead_backup_copy_command"
 
 
@@ -209,6 +213,11 @@ def _acts_elsewhere(command: Command) -> str:
     if words & _COPIES_CONTENT.get(command.program, frozenset()):
         deletes = words & {"sync", "purge", "delete", "rm", "del", "remove", "--delete", "--remove", "bisync"}
         return "deletes" if deletes else "overwrites"
+    content = any(_CONTENT.search(word) for word in command.raw)
+    if command.program in ("rsync", "cp") and content:
+        return "deletes" if any(word.startswith("--delete") for word in words) else "overwrites"
+    if command.program == "tar" and any(_WRITES_TAR.match(word) for word in words) and "-" not in words:
+        return "overwrites"
     return ""
 
 
