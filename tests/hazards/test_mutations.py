@@ -473,6 +473,9 @@ SETTINGS = [
     setting(NOBODY, LOG_FORMAT="%(asctime)s %(levelname)s", DATE_FORMAT="%d.%m.%Y"),
     setting(NOBODY, REDIS_HOST="redis", APP_VERSION="172.20.3.1-beta"),
     setting(NOBODY, SUPPORT="help@eduaiia.com"),
+    setting(NOBODY, REPORTS_URL="postgresql://aiia_staging@db.example.com/aiia_staging"),
+    setting(STAGING, REPORTS_URL="postgresql://aiia_staging:x@pgbouncer/aiia_staging"),
+    setting(NOBODY, REDIS_CLUSTER_NODES="r1.example.com:6379,r2.example.com:6379", DB_NODES="3"),
     setting(BOTH, DATABASE_URL="postgresql://app:x@aiia_prod_postgresql:5432/app"),
     setting(BOTH, REDIS_URL="redis://aiia_prod_redis:6379/0"),
     setting(BOTH, CELERY_BROKER_URL=f"redis://:{SECRETS['production']['REDIS_PASSWORD']}@redis:6379/1"),
@@ -520,6 +523,7 @@ SHARED = [
             "DYNAMODB_TABLE": "sessions",
             "CELERY_BROKER_URL": "sqs://",
             "SUPABASE_URL": "https://abc.supabase.example",
+            "REDIS_SENTINELS": "s1.example.com:26379,s2.example.com:26379",
         }.items()
     ),
     Mutant("one Kafka with a group of each", NOBODY,

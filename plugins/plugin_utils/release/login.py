@@ -56,7 +56,8 @@ def check_logins(
 
 def _as_owner(user: str, definitions: Sequence[Definition], settings: Mapping[tuple[str, str], str]) -> Iterator[str]:
     """Where a setting names the owner as a user."""
-    url = re.compile(rf"postgres[a-z0-9+]*://{re.escape(user)}[:@]")
+    # A host with a dot is a server elsewhere, which has its own roles.
+    url = re.compile(rf"postgres[a-z0-9+]*://{re.escape(user)}(?::[^@/]*)?@(?![^/:?]*\.)")
     named = re.compile(r"(?:DB|PG|DATABASE|POSTGRES|POSTGRESQL)_?USER(?:NAME)?")
     places = [(*place, value) for place, value in settings.items()]
     for definition in definitions:

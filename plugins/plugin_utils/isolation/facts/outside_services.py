@@ -105,27 +105,31 @@ def shared_services(fleet: Fleet, kinds: tuple[Kind, ...]) -> Iterator[tuple[str
             scheme = setting.text.partition("://")[0].lower() if "://" in setting.text else ""
             for kind in _named(setting.key, scheme) if setting.text else ():
                 if kind in kinds:
-                    identity = _outside(fleet, environment, setting, kind.port)
-                    if identity:
-                        own = " ".join(
-                            sorted(each.text for each in environment.settings if each.text and kind.names_own(each.key))
-                        )
+                    own = " ".join(
+                        sorted(each.text for each in environment.settings if each.text and kind.names_own(each.key))
+                    )
+                    for identity in _outside(fleet, environment, setting, kind.port):
                         found.setdefault(identity, {}).setdefault(environment.prefix, (own, setting.where))
+    told: set[tuple[str, ...]] = set()
     for identity, uses in found.items():
-        if len(uses) > 1:
+        places = tuple(f"{prefix} {where}" for prefix, (_own, where) in uses.items())
+        if len(uses) > 1 and places not in told:
+            told.add(places)  # a cluster has several servers
             names = [own for own, _where in uses.values()]
             apart = "" not in names and len(set(names)) == len(names)
             yield identity, {prefix: where for prefix, (_own, where) in uses.items()}, apart
 
 
-def _outside(fleet: Fleet, environment: Environment, setting: Setting, port: int) -> str:
-    """The server that a setting names first; empty if it is the environment's own, or another's of the fleet."""
-    host, number = host_and_port(_authority(setting.text), port)
-    server = resolver(fleet).resolve(environment, setting.service, host, number)
-    return "" if server.owner or _LOCAL.fullmatch(host) else server.identity
+def _outside(fleet: Fleet, environment: Environment, setting: Setting, port: int) -> Iterator[str]:
+    """The servers that a setting names, without the environment's own and those of others of the fleet."""
+    for authority in _authorities(setting.text):
+        host, number = host_and_port(authority, port)
+        server = resolver(fleet).resolve(environment, setting.service, host, number)
+        if not server.owner and not _LOCAL.fullmatch(host):
+            yield server.identity
 
 
-def _authority(text: str) -> str:
-    """The host and port of the first URL in a setting."""
-    first = re.split(r"[\s,]+", text.strip("[]'\" "))[0].strip("'\"")
-    return re.split(r"[/?;]", first.partition("://")[2] or first)[0].rpartition("@")[2]
+def _authorities(text: str) -> list[str]:
+    """The hosts and ports in a setting: one URL, or a list of URLs or hosts."""
+    items = (item.strip("'\"") for item in re.split(r"[\s,;]+", text.strip("[]'\" ")))
+    return [re.split(r"[/?]", item.partition("://")[2] or item)[0].rpartition("@")[2] for item in items if item]
