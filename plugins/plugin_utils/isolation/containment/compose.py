@@ -224,7 +224,9 @@ _NETWORK: Mapping[str, Entry] = {
     "ipam.config.[].aux_addresses.*": inside_because("an address of the subnet"),
     "ipam.config.[].gateway": inside_because("an address of the subnet"),
     "ipam.config.[].ip_range": inside_because("a part of the subnet"),
-    "ipam.config.[].subnet": Entry(Class.ADDRESS, checks.subnet, "private, and not the engine's own"),
+    "ipam.config.[].subnet": Entry(
+        Class.ADDRESS, checks.subnet, "private, not the engine's own, and at most a /16 (of IPv6 a /48)"
+    ),
     "ipam.driver": bounded(one_of("default"), "default"),
     "ipam.options.*": refused("options of an address driver act on the machine"),
     "labels.*": TEXT,
