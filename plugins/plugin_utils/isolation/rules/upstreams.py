@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ..containment.boundary import boundary_of
@@ -26,11 +27,18 @@ def outside_upstream(fleet: Fleet) -> Judgement:
             f"upstream {target}",
             f"The nginx of {environment.prefix} passes requests to {target}: {problem}. Its visitors reach "
             "what only the machine, or only that network, should.",
-            "Name a service of the environment, or declare the address in bulkhead_shared (kind: address) with a "
-            "reason.",
+            f"Name a service of the environment{_meant(environment, target)}, or declare the address in "
+            "bulkhead_shared (kind: address) with a reason.",
             (where,),
             environment.machine,
         )
+
+
+def _meant(environment: Environment, target: str) -> str:
+    """The name by which a service is reached, where its short name was written: ``aiia_staging_django``."""
+    short = target.partition(":")[0].lower()
+    names = sorted(name for name in environment.derived(boundary_of).hosts if short in re.split("[_-]", name.lower()))
+    return f" (here {names[0]})" if names else ""
 
 
 def _problems(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
