@@ -30,7 +30,7 @@ class ActionModule(EnvironmentStep):
         found = engine.own()
         if found.get("failed"):
             return found
-        Display().display(_listing(prefix, found, engine.ALSO_DESTROYS))
+        Display().display(listed(prefix, found, engine.ALSO_DESTROYS))
         unreached: Sequence[str] = found.get("unreached", ())
         if not found["goes"]:
             self.live.ending.conclude(self.session, "destroy", [])
@@ -53,7 +53,7 @@ class ActionModule(EnvironmentStep):
         return answer
 
 
-def _listing(prefix: str, found: Mapping[str, Any], variables: Sequence[str]) -> str:
+def listed(prefix: str, found: Mapping[str, Any], variables: Sequence[str]) -> str:
     """The exact list, for the screen."""
     if not found["goes"]:
         lines = [f"there is nothing of {prefix} to remove"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -268,8 +269,10 @@ def test_a_new_password(move: Move) -> None:
 
 
 def test_the_label_on_another_node(move: Move) -> None:
-    """The database ends and starts empty nowhere, and a deployment is refused. This is the last test on these nodes."""
+    """The database ends and starts empty nowhere, and a deployment is refused. Given back to its node, the label has it
+    start again there with all rows."""
     leader, prefix = move.servers[0], move.new.prefix
+    rows = int(move.sql("SELECT count(*) FROM visit"))
     label = f"io.bulkhead.data.{prefix}"
     leader.docker("node", "update", "--label-rm", label, "node2")
     leader.docker("node", "update", "--label-add", f"{label}=true", "node1")
@@ -282,3 +285,17 @@ def test_the_label_on_another_node(move: Move) -> None:
     assert leader.docker("volume", "ls", "--quiet", "--filter", f"label=io.bulkhead.prefix={prefix}") == ""
     run = move.new.deploy()
     assert "data-node" in run.error and "node2 had the volumes" in run.output
+
+    leader.docker("node", "update", "--label-rm", label, "node1")
+    leader.docker("node", "update", "--label-add", f"{label}=true", "node2")
+    began = time.monotonic()
+    eventually(lambda: _written(move, 10**6), 120)
+    print(f"answered {time.monotonic() - began:.1f} s after the label was given back")
+    assert int(move.sql("SELECT count(*) FROM visit")) > rows
+    assert move.new.deploy().succeeded().changed == 0
+
+
+def _written(move: Move, number: int) -> bool:
+    with suppress(OSError):
+        return ask(move.servers.named("node2").address, HTTPS, DOMAIN, f"/{number}")[0] == 200
+    return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aiia.bulkhead.plugins.action.destroy import _listing
+from ansible_collections.aiia.bulkhead.plugins.action.destroy import listed
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, as_dicts
 
 
@@ -23,7 +23,7 @@ def test_where_something_is_removed() -> None:
         Step("withdraw", "app_prod", "route", detail="on h1"),
         Step("unlabel", "io.bulkhead.door.app_prod", "label", detail="node1"),
     )
-    assert _listing("app_prod", found(*goes), ()).splitlines() == [
+    assert listed("app_prod", found(*goes), ()).splitlines() == [
         "app_prod: to be removed:",
         "  container app_prod_web",
         "  route app_prod on h1",
@@ -33,8 +33,8 @@ def test_where_something_is_removed() -> None:
 
 def test_what_was_not_reached() -> None:
     """It is listed even where nothing else is left."""
-    listed = _listing("app_prod", found(unreached=["h3 (timed out): its registry entry"]), ())
-    assert listed.splitlines() == [
+    shown = listed("app_prod", found(unreached=["h3 (timed out): its registry entry"]), ())
+    assert shown.splitlines() == [
         "there is nothing of app_prod to remove",
         "not reached, so this stays until it is destroyed again:",
         "  h3 (timed out): its registry entry",
