@@ -34,7 +34,8 @@ class ActionModule(EnvironmentStep):
         unreached: Sequence[str] = found.get("unreached", ())
         if not found["goes"]:
             self.live.ending.conclude(self.session, "destroy", [])
-            return {**found, "msg": f"there is nothing of {prefix} {engine.PLACE}"}
+            bounds = ", as far as it was reached" if unreached else ""
+            return {**found, "msg": f"there is nothing of {prefix} {engine.PLACE}{bounds}"}
         if self._task.check_mode:
             self.live.ending.conclude(self.session, "destroy", [])
             return {**found, "msg": "check mode: nothing was removed"}
