@@ -87,7 +87,7 @@ class Backups:
                 if recovered:
                     origin["reason"] += "; %s" % recovered.note()
                 sources, left_out = self._sources(trigger == "release")
-                if trigger == "release" and not any(map(_has_data, sources)):
+                if trigger == "release" and not _have_data(sources):
                     return {"unneeded": "; ".join(["there are no tables and no files yet", *left_out])}
                 self._check_room(sources)
                 manifest = self._write(sources, origin)
@@ -267,9 +267,10 @@ def _rewrite(file: IO[str], text: str) -> None:
     file.flush()
 
 
-def _has_data(source: dict[str, Any]) -> bool:
-    """Whether a source has any tables or files."""
-    return bool(source["about"]["tables"]) if source["kind"] == DATABASE else not source["files"].is_empty()
+def _have_data(sources: list[dict[str, Any]]) -> bool:
+    """Whether sources have any tables or files. Containers are asked only where no database has tables."""
+    tables = any(source["about"]["tables"] for source in sources if source["kind"] == DATABASE)
+    return tables or not all(source["files"].is_empty() for source in sources if source["kind"] != DATABASE)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,9 @@ through the socket in the container, so no password is needed or exposed.
 from __future__ import annotations
 
 import csv
+import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, BinaryIO
 
 from ..core.errors import last_lines
@@ -130,24 +132,21 @@ class PostgreSQLServer:
         """A database's ``size`` and number of ``tables``, its ``stamp``, the ``roles`` it mentions, and the ``server``
         version."""
         name = literal(database)
-        ((version, size, stamp, tables),) = self.query(
+        ((version, size, stamp, tables, roles),) = self.query(
             database,
             "SELECT current_setting('server_version'), pg_database_size(%s), coalesce(current_setting(%s, true), ''),"
             " (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p')"
-            " AND nspname !~ '^pg_' AND nspname <> 'information_schema');" % (name, literal(STAMP)),
-        )
-        roles = self.query(
-            database,
-            "SELECT DISTINCT rolname FROM pg_shdepend JOIN pg_roles r ON r.oid = refobjid"
-            " WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = %s)"
-            " ORDER BY 1;" % name,
+            " AND nspname !~ '^pg_' AND nspname <> 'information_schema'),"
+            " (SELECT coalesce(json_agg(DISTINCT rolname), '[]') FROM pg_shdepend JOIN pg_roles r ON r.oid = refobjid"
+            " WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = %s));"
+            % (name, literal(STAMP), name),
         )
         return {
             "server": version,
             "size": int(size),
             "stamp": stamp,
             "tables": int(tables),
-            "roles": [role for (role,) in roles],
+            "roles": sorted(json.loads(roles)),
         }
 
     def dump(self, database: str, target: BinaryIO) -> None:
@@ -164,18 +163,23 @@ class PostgreSQLServer:
 
         Raises ArchiveError or StreamError if it is damaged, or newer than this server.
         """
-        return dict(self.head(file), rows=self._restore(file, "reading back", "--data-only", "--file=-", read=rows_of))
+        with ThreadPoolExecutor(1) as pool:  # the two read the file side by side
+            head = pool.submit(self.head, file, "reading back")
+            rows = self._restore(file, "reading back", "--data-only", "--file=-", read=rows_of)
+            return dict(head.result(), rows=rows)
 
-    def head(self, file: StoredFile) -> dict[str, str]:
+    def head(self, file: StoredFile, doing: str = "reading") -> dict[str, str]:
         """The ``database`` of a dump, the version of the ``server`` that wrote it, and its environment's ``stamp``."""
-        listing = self._restore(file, "reading", "--list", read=lambda output: output.read().decode("utf-8", "replace"))
-        head = {"database": "", "server": ""}
+        create = ("--create", "--schema-only", "--file=-")
+        with ThreadPoolExecutor(1) as pool:
+            stamp = pool.submit(self._restore, file, doing, *create, read=_stamp_of)
+            listing: str = self._restore(file, doing, "--list", read=_text_of)
+            head = {"database": "", "server": "", "stamp": stamp.result()}
         for line in listing.splitlines():
             for key, pattern in _LISTED.items():
                 match = pattern.match(line)
                 if match and not head[key]:
                     head[key] = match.group(1)
-        head["stamp"] = self._restore(file, "reading", "--create", "--schema-only", "--file=-", read=_stamp_of)
         return head
 
     def _restore(self, file: StoredFile, doing: str, *options: str, **streams: Any) -> Any:
@@ -192,6 +196,10 @@ class PostgreSQLServer:
             file, "loading", "--username", self.admin, "--dbname", database, "--no-password", "--exit-on-error",
             "--single-transaction",
         )  # fmt: skip
+
+
+def _text_of(output: IO[bytes]) -> str:
+    return output.read().decode("utf-8", "replace")
 
 
 def _stamp_of(script: IO[bytes]) -> str:

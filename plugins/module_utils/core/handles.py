@@ -161,6 +161,23 @@ def folder(path: str, below: str = "", ours: bool = False) -> Iterator[int]:
         os.close(walk.handle)
 
 
+@contextlib.contextmanager
+def directly(directory: str, path: str) -> Iterator[tuple[int, str]]:
+    """A handle of the directory in which a relative path ends, and the path's last name. Below ``directory`` no link is
+    followed, whoever made it. Raises OSError."""
+    *steps, name = path.strip("/").split("/")
+    handle = os.open(directory, _STEP)
+    try:
+        for step in steps:
+            if step == "..":
+                raise OSError(errno.EINVAL, "%s leads upwards" % path)
+            above, handle = handle, os.open(step or ".", _STEP, dir_fd=handle)
+            os.close(above)
+        yield handle, name
+    finally:
+        os.close(handle)
+
+
 def require_ours(path: str) -> None:
     """Raise PathError if others than trusted users can exchange a directory, or what it will be made in."""
     path = os.path.abspath(path)

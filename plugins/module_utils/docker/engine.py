@@ -75,6 +75,8 @@ class Engine:
         self.compose_file = compose_file
         #: Where Compose reads its files, where that is not the environment's directory.
         self.inputs = ""
+        #: When it was last found not to answer, by the monotonic clock.
+        self.lost = float("-inf")
         self._docker: str | None = None
 
     def environment(self) -> dict[str, str]:
@@ -163,6 +165,7 @@ class Engine:
             "failed to connect to the docker API",
         )
         if any(sign in errors for sign in signs):
+            self.lost = time.monotonic()
             why = (
                 "the user who runs this may not use it: add it to the group docker, or set ansible_become"
                 if "permission denied" in errors

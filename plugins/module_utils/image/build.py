@@ -149,7 +149,7 @@ def _built(engine: Engine, params: dict[str, Any], commit: str, image: str, labe
                 # Engines copy no digests: the build engine looks for such a name in its registry.
                 _provide(engine, own, {name: bases[name] for name in bases if "@" not in name})
                 _bake(own, definition(params, image, labels, False), commit, params["timeout"])
-                _hand_over(own, engine, image)
+                _hand_over(own, engine, image, builder.data)
             return ""
         except Unavailable as error:
             if params["engine"] == "own":
@@ -204,14 +204,15 @@ def _provide(engine: Engine, own: Engine, bases: dict[str, str]) -> None:
         copy(engine, own, missing)
 
 
-def _hand_over(own: Engine, engine: Engine, image: str) -> None:
-    """Copy the built image to the machine's engine. The build engine keeps its layers in its cache alone.
+def _hand_over(own: Engine, engine: Engine, image: str, data: str) -> None:
+    """Copy the built image to the machine's engine. The build engine, with its files in ``data``, keeps the layers in
+    its cache alone.
 
     Raises EngineError if the machine's disk would be full with it.
     """
     size = sum(int(built.get("Size") or 0) for built in inspect_objects(own, "image", [image]))
     check_room(engine_info(engine).get("DockerRootDir") or "", size)
-    copy(own, engine, [image])
+    copy(own, engine, [image], data)
     own.docker("image", "rm", "--force", image)
 
 

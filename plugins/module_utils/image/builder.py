@@ -149,6 +149,8 @@ class Builder:
         self.image = os.path.join(self.folder, "disk.img")
         self.cgroup = Cgroup(key)
         self.uplink = Uplink(engine, key, prefix, settings.egress)
+        #: Where this process reads the data of the engine while that runs.
+        self.data = ""
 
     # ---- life ----------------------------------------------------------------------------------------------------
 
@@ -182,6 +184,7 @@ class Builder:
                 if isinstance(error, EngineError):  # nothing that the machine lacks
                     raise
                 raise Unavailable("it does not start: %s" % error, getattr(error, "detail", "")) from error
+            self.data = "/proc/%d/root%s/data/docker" % (process.pid, self.run)  # its mounts are its own
             try:
                 yield Engine(self.engine.module, "unix://%s/docker.sock" % self.run)
             finally:

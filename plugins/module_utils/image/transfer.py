@@ -15,43 +15,52 @@ from typing import IO
 
 from ..core.process import CHUNK, StreamError
 from ..docker.engine import Engine, engine_info, inspect_objects
-
-#: How an engine stores layers that looks for a layer before it asks for its content.
-_KEEPS_LAYERS = "overlay2"
-
-#: Where an archive has a layer: by the digest of its content.
-_BLOB = "blobs/sha256/%s"
+from . import layers
 
 
-def copy(origin: Engine, target: Engine, names: Sequence[str]) -> None:
-    """Copy images by their names. Raises StreamError if that fails."""
+def copy(origin: Engine, target: Engine, names: Sequence[str], data: str = "") -> None:
+    """Copy images by their names. ``data`` is the directory of the origin's data, where this process may read it.
+
+    Raises StreamError if that fails.
+    """
     there = _layers_there(origin, target, names)
     try:
-        _send(origin, target, names, there)
-    except StreamError:
+        if there and data:
+            _send_files(origin, target, names, there, data)
+        else:
+            _send(origin, target, names, there)
+    except (StreamError, OSError, ValueError, LookupError):
         if not there:
             raise
-        _send(origin, target, names, ())  # an image that had them may have been removed since
+        # An image that had them may have been removed since, or the engine keeps its files in another way.
+        _send(origin, target, names, ())
+
+
+def _send_files(origin: Engine, target: Engine, names: Sequence[str], left_out: Collection[str], data: str) -> None:
+    ids = origin.image_ids(list(names))
+    images = [(name, ids[name]) for name in names]
+    target.stream(*_load(names), write=lambda sink: layers.write(data, images, left_out, sink))
 
 
 def _send(origin: Engine, target: Engine, names: Sequence[str], left_out: Collection[str]) -> None:
-    what = " and ".join(names)
-
     def load(pipe: IO[bytes]) -> None:
-        told = ("loading %s" % what, "load", "--quiet")
         if left_out:
-            target.stream(*told, write=lambda sink: filtered(pipe, sink, left_out))
+            target.stream(*_load(names), write=lambda sink: filtered(pipe, sink, left_out))
             while pipe.read(CHUNK):
                 pass  # what follows the end of an archive
         else:
-            target.stream(*told, source=pipe)
+            target.stream(*_load(names), source=pipe)
 
-    origin.stream("copying %s" % what, "save", *names, read=load)
+    origin.stream("copying %s" % " and ".join(names), "save", *names, read=load)
+
+
+def _load(names: Sequence[str]) -> tuple[str, ...]:
+    return "loading %s" % " and ".join(names), "load", "--quiet"
 
 
 def filtered(archive: IO[bytes], sink: IO[bytes], left_out: Collection[str]) -> None:
     """Pass an archive of images on, without the layers with these digests of their content."""
-    names = {_BLOB % layer.partition(":")[2] for layer in left_out}
+    names = {layers.BLOB % layer.partition(":")[2] for layer in left_out}
     with tarfile.open(fileobj=archive, mode="r|", bufsize=CHUNK) as given:
         with tarfile.open(fileobj=sink, mode="w|", bufsize=CHUNK) as passed:
             for member in given:
@@ -61,7 +70,7 @@ def filtered(archive: IO[bytes], sink: IO[bytes], left_out: Collection[str]) -> 
 
 def _layers_there(origin: Engine, target: Engine, names: Sequence[str]) -> frozenset[str]:
     """The layers of images that the other engine does not need to be given."""
-    if engine_info(target).get("Driver") != _KEEPS_LAYERS:
+    if engine_info(target).get("Driver") != layers.DRIVER:
         return frozenset()
     known = _layers(target, target.docker_ok("image", "ls", "--quiet").split())
     return spare(_layers(origin, names), known)
@@ -78,10 +87,10 @@ def spare(images: Iterable[Sequence[str]], known: Collection[Sequence[str]]) -> 
     on."""
     there: set[str] = set()
     needed: set[str] = set()
-    for layers in images:
-        count = max((_alike(layers, other) for other in known), default=0)
-        there.update(layers[:count])
-        needed.update(layers[count:])
+    for image in images:
+        count = max((_alike(image, other) for other in known), default=0)
+        there.update(image[:count])
+        needed.update(image[count:])
     return frozenset(there - needed)
 
 

@@ -16,10 +16,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from ..core.handles import directly
+
 #: How the engine keeps containers whose directories are known here.
 _OVERLAY = "overlay2"
-
-_STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Layer:
@@ -74,16 +74,8 @@ def _is_removal(status: os.stat_result) -> bool:
 
 def _status(folder: str, path: str) -> os.stat_result | None:
     """What is in a place below a directory, no link followed; None if nothing is."""
-    *folders, name = path.strip("/").split("/")
-    handle = -1
     try:
-        handle = os.open(folder, _STEP)
-        for step in folders:
-            above, handle = handle, os.open(step, _STEP, dir_fd=handle)
-            os.close(above)
-        return os.lstat(name, dir_fd=handle)
+        with directly(folder, path) as (handle, name):
+            return os.lstat(name, dir_fd=handle)
     except OSError:
         return None
-    finally:
-        if handle >= 0:
-            os.close(handle)

@@ -18,7 +18,7 @@ from ..core.words import number
 from ..docker.capabilities import capability_hint
 from ..docker.containers import condition, is_running, name_of
 from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
-from ..docker.readiness import Readiness, answers_wrongly, restarts_since
+from ..docker.readiness import Readiness, answers_wrongly, pauses, restarts_since
 from .dry_run import DryRunError, Foreseen, ask
 from .limits import apply_limits, to_limit
 from .mounts import refuse_links, strangers
@@ -103,10 +103,35 @@ class Serving:
 
         Compose itself waits for services that others depend on, for ever if need be: the limit is for both together.
         """
+        command = ("up", "--detach", "--no-build", "--quiet-pull", *arguments)
+        self._bring_up(services, lambda: self.engine.compose(*command, limit=self._limit, telling="starting"))
+
+    def replace(self, service: Service) -> None:
+        """Have a service's containers made anew from what is on disk, and started, until they are well. What it depends
+        on is.
+
+        Compose would look at that, and at what that depends on, half a second after half a second, and nobody needs it:
+        a stand-in serves.
+        """
+        if service.bare:
+            self._bring_up([service], lambda: self._make_and_start(service))
+        else:
+            self.up([service], service.key)
+
+    def _make_and_start(self, service: Service) -> tuple[int, str, str]:
+        command = ("up", "--no-start", "--no-build", "--quiet-pull", service.key)
+        made = self.engine.compose(*command, limit=self._limit, telling="starting")
+        if made[0] != 0:
+            return made
+        self.run.refresh()
+        ended = [found["Id"] for found in self.run.containers.of_service(service) if not is_running(found)]
+        return self.engine.docker("start", *ended) if ended else made
+
+    def _bring_up(self, services: list[Service], start: Callable[[], tuple[int, str, str]]) -> None:
+        """``start`` returns the client's exit code, output and errors."""
         refuse_links(self.run.tree, services)
         began, before = time.monotonic(), set(self.run.before)
-        command = ("up", "--detach", "--no-build", "--quiet-pull", *arguments)
-        code, output, errors = self.engine.compose(*command, limit=self._limit, telling="starting")
+        code, output, errors = start()
         took = time.monotonic() - began
         self.run.refresh()
         self.remove_strangers()
@@ -250,7 +275,7 @@ class Serving:
         began = time.monotonic()
         deadline = began + self._readiness.limit(self._limit - waited)
         told = began
-        while True:
+        for pause in pauses():
             self._waiting.clear()
             waiting, failed = look()
             late = waiting and time.monotonic() > deadline
@@ -258,8 +283,7 @@ class Serving:
                 fail(late and not failed)
             if not waiting:
                 return
-            # Not sooner: with an engine that was just killed, quicker looks ended a container that nginx still asked.
-            time.sleep(0.3)
+            time.sleep(pause)
             self.run.refresh()
             if is_told() and time.monotonic() - told >= _TELL:
                 self._tell_waiting()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..docker.containers import labels_of, name_of
+from ..docker.containers import condition, labels_of, name_of
 from ..docker.engine import Engine
 from ..docker.labels import ONE_OFF, SERVICE
 from .service import Service
@@ -34,8 +34,9 @@ class Containers:
         return len(self.found)
 
     def restarts(self) -> dict[str, int]:
-        """How often each container was restarted, by its id."""
-        return {container["Id"]: container.get("RestartCount", 0) for container in self.found}
+        """How often each container was restarted, by its id. One that was never started is as good as none."""
+        ran = [container for container in self.found if not condition(container).startswith("created")]
+        return {container["Id"]: container.get("RestartCount", 0) for container in ran}
 
     def of_service(self, service: Service) -> list[dict[str, Any]]:
         """The containers of a service, without one-off ones."""

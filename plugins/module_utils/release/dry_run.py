@@ -14,8 +14,8 @@ import re
 from typing import NamedTuple
 
 from ..core.errors import last_lines
+from ..docker.containers import name_of
 from ..docker.engine import Engine, EngineError
-from ..docker.labels import PROJECT
 
 #: How Compose says, in a dry run, that it would replace a container, and that it would leave a running one as it is.
 _RECREATE = re.compile(r"Container (\S+)\s+Recreate\s*$", re.MULTILINE)
@@ -42,7 +42,8 @@ def ask(engine: Engine) -> Foreseen:
     """
     before = _listed(engine)
     code, output, errors = engine.compose("--dry-run", "up", "--no-start", "--no-build", "--quiet-pull")
-    replaced = sorted({line.partition("\t")[2] for line in before ^ _listed(engine)})
+    after = _listed(engine)
+    replaced = sorted({(before.get(found) or after[found]) for found in before.keys() ^ after.keys()})
     if replaced:
         raise DryRunError(
             "docker compose --dry-run, which must not change anything, has replaced containers for real: %s. Install "
@@ -60,11 +61,9 @@ def _foreseen(said: str) -> Foreseen:
     return Foreseen(frozenset(_RECREATE.findall(said)), frozenset(left), len(left) == len(lines))
 
 
-def _listed(engine: Engine) -> set[str]:
-    """All containers of the project, running or not: a line each with id, tab and name."""
-    of_project = "label=%s=%s" % (PROJECT, engine.project)
-    listed = engine.docker_ok("ps", "--all", "--no-trunc", "--filter", of_project, "--format", "{{.ID}}\t{{.Names}}")
-    return set(listed.splitlines())
+def _listed(engine: Engine) -> dict[str, str]:
+    """All containers of the project, running or not: their names by their ids."""
+    return {container["Id"]: name_of(container) for container in engine.project_containers()}
 
 
 def _version(engine: Engine) -> str:

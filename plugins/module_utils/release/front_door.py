@@ -27,10 +27,7 @@ from ..edge.routes import DoorError, Route, taken
 from ..host.sockets import connected_to
 from .containers import Containers
 from .service import Service
-
-#: Seconds in which a request that was sent the old way has reached its container, and nginx has forgotten the address
-#: that a name had (``resolver … valid=1s``).
-SETTLING = 1.5
+from .settling import SETTLING
 
 
 def missing(prefix: str) -> str:

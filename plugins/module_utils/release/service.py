@@ -57,6 +57,8 @@ class Service(DeclaredService):
     env_files: tuple[str, ...] = ()
     #: The ports on which it gets requests.
     expose: tuple[str, ...] = ()
+    #: Whether the engine can start its containers: Compose puts nothing into them, and runs nothing in them, then.
+    bare: bool = False
     #: Whether it does its work once and ends.
     one_shot: bool = False
     #: Whether others wait for it, and it does not wait for the application.

@@ -20,10 +20,11 @@ from ..docker.containers import condition, is_well
 from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
-from .front_door import SETTLING, connections, has_sockets
+from .front_door import connections, has_sockets
 from .limits import missing_limits
 from .mounts import refuse_links
 from .service import Service
+from .settling import Settling
 from .traffic import is_steered, steer, unknown_signs
 
 #: Seconds to wait where open connections cannot be seen.
@@ -37,6 +38,7 @@ class Rolling:
         self.serving = serving
         self.run = serving.run
         self.engine = serving.engine
+        self._settling = Settling(serving.engine)
 
     def replace(self, service: Service, forced: bool = False) -> None:
         """Replace the containers of a service by what is on disk; ``forced`` where only files that it reads changed.
@@ -53,7 +55,7 @@ class Rolling:
         if forced:
             self.serving.recreate(service)
         else:
-            self.serving.up([service], service.key)
+            self.serving.replace(service)
         self.dismiss(service)
 
     def step_in(self, service: Service) -> None:
@@ -92,7 +94,7 @@ class Rolling:
         for path in unknown_signs(tree, seen.services):
             tree.unlink(path)
         if seen.abandoned:
-            time.sleep(SETTLING)
+            self._settling.after()
             self._drain(seen.abandoned)
             self.serving.stop(seen.abandoned)
             self.serving.remove(seen.abandoned)
@@ -157,11 +159,13 @@ class Rolling:
             elif not ready and any(map(is_well, found)):  # they publish its ports, and a killed run led those away
                 changed |= door.give_back()
             if changed:
-                time.sleep(SETTLING)
+                self._settling.after()
             return
         if to_stand_in != is_steered(self.run.tree, service):
+            ways = (service.container, service.stand_in)
+            self._settling.before(ways[to_stand_in])
             steer(self.run.tree, service, to_stand_in)
-            time.sleep(SETTLING)
+            self._settling.after(ways[not to_stand_in])
 
     def _drain(self, containers: list[dict[str, Any]]) -> None:
         """Let containers that get no new requests finish those that they have, within the limit."""

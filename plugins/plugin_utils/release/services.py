@@ -18,6 +18,9 @@ from ..isolation.facts.service_kinds import runs_once
 from .render import Release
 from .stack import StackService, mounted_directories, named_volume
 
+#: What Compose does when it starts a container, and the engine does not.
+_AT_START = ("configs", "post_start", "provider", "secrets")
+
 
 def services(release: Release) -> list[Service]:
     """The services of a release as the machine must know them."""
@@ -37,6 +40,7 @@ def _service(release: Release, service: StackService) -> Service:
         mounts=tuple(f"./{source}:{target}" for source, target in mounted_directories(definition)),
         env_files=_env_files(definition),
         expose=tuple(map(str, definition.get("expose") or ())),
+        bare=not any(definition.get(key) for key in _AT_START),
         one_shot=runs_once(definition),
         awaited=awaited and not needs_application,
         needs_application=needs_application,

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import store as releases_module
+from ansible_collections.aiia.bulkhead.plugins.module_utils.release.settling import Settling
 from unit.module_utils.deployments import Machine, files
 from unit.module_utils.rolled import Rolled
 
@@ -44,7 +44,8 @@ def deployed(machine: Machine) -> Machine:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for nginx, nor for the disk."""
-    monkeypatch.setattr(stand_in, "SETTLING", 0)
+    monkeypatch.setattr(Settling, "before", lambda _settling, _way: None)
+    monkeypatch.setattr(Settling, "after", lambda _settling, _way="": None)
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 

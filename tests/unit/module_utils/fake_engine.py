@@ -36,6 +36,7 @@ class FakeEngine:
     def __init__(self, directory: Path) -> None:
         self.directory = str(directory)
         self.inputs = ""
+        self.lost = float("-inf")
         self.running: dict[str, dict[str, Any]] = {}
         self.strangers: list[dict[str, Any]] = []
         self.objects: dict[str, list[dict[str, Any]]] = {"network": [], "volume": [], "image": []}
@@ -128,6 +129,10 @@ class FakeEngine:
                     code = 137 if container["Config"]["Image"] in self.stubborn else 0
                     began = {"StartedAt": container["State"]["StartedAt"]} if "StartedAt" in container["State"] else {}
                     container["State"] = {"Running": False, "Status": "exited", "ExitCode": code, **began}
+        if args[0] == "start":
+            for container in self.running.values():
+                if container["Id"] in args[1:]:
+                    container["State"] = self._state(container["Config"]["Image"])
         if args[:2] == ("image", "ls"):
             return 0, "\n".join(self.images_there), ""
         if args[1:2] == ("inspect",):
@@ -174,7 +179,7 @@ class FakeEngine:
             named = [argument for argument in args[1:] if argument in wanted]
             for key, image in wanted.items():
                 if not named or key in named:
-                    self._start(key, image, "--force-recreate" in args)
+                    self._start(key, image, "--force-recreate" in args, "--no-start" in args)
         return 0, "\n".join(wanted), ""
 
     def _foreseen(self, wanted: dict[str, str]) -> str:
@@ -202,10 +207,10 @@ class FakeEngine:
 
     # ---- what tests use ------------------------------------------------------------------------------------------
 
-    def _start(self, key: str, image: str, anew: bool) -> None:
+    def _start(self, key: str, image: str, anew: bool, only_made: bool = False) -> None:
         found = self.running.get(key)
         if found and self._is_made_of(found, image) and not anew:
-            if not found["State"]["Running"]:
+            if not found["State"]["Running"] and not only_made:
                 found["State"] = self._state(image)
             return
         if found:
@@ -213,6 +218,9 @@ class FakeEngine:
             self._hear(f"between two containers of {key}")
         self._number += 1
         self.running[key] = self._made(f"{key}-{self._number}", NAMES.get(key, key), key, image)
+        if only_made:
+            never = "0001-01-01T00:00:00Z"
+            self.running[key]["State"] = {"Running": False, "Status": "created", "ExitCode": 0, "StartedAt": never}
 
     def _made(self, identifier: str, name: str, key: str, image: str, one_off: bool = False) -> dict[str, Any]:
         return {

@@ -13,7 +13,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.layout import T
 from unit.module_utils.deployments import WEB, Machine
 from unit.module_utils.fake_engine import service
 
-ROLLING = {**WEB, "rolling": True, "prepare": [["migrate"], ["collect"]], "prepare_status": ["plan"]}
+ROLLING = {**WEB, "rolling": True, "bare": True, "prepare": [["migrate"], ["collect"]], "prepare_status": ["plan"]}
 
 
 class Killed(BaseException):

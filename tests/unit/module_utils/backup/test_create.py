@@ -71,7 +71,7 @@ class Engine:
         if "find" in args:
             return self.found
         if "pg_database_size" in options.get("data", ""):
-            return 0, f"17.5,{self.size},aiia_prod,{self.tables}\n", ""
+            return 0, f'17.5,{self.size},aiia_prod,{self.tables},"[""aiia_prod""]"\n', ""
         return 0, "aiia_prod\n", ""
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:

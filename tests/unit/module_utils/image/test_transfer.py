@@ -10,6 +10,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any, cast
 
 import pytest
@@ -71,6 +72,9 @@ class Engine:
     def docker_ok(self, *command: str) -> str:
         return json.dumps({"Driver": self.driver}) if command[0] == "info" else "image\n"
 
+    def image_ids(self, wanted: list[str]) -> dict[str, str]:
+        return dict.fromkeys(wanted, BASE)
+
     def docker(self, _kind: str, _inspect: str, *_names: str, **_options: Any) -> tuple[int, str, str]:
         return 0, json.dumps([{"RootFS": {"Layers": self.layers}}]), ""
 
@@ -111,3 +115,10 @@ def test_a_layer_that_went_meanwhile() -> None:
     assert copied(Engine(BASE, APP), Engine(BASE, lacks="a")) == [["c", "m"], ["a", "c", "m"]]
     with pytest.raises(StreamError):
         copied(Engine(BASE, APP), Engine(BASE, lacks="z"))
+
+
+def test_what_an_engine_keeps_otherwise_is_loaded_whole(tmp_path: Path) -> None:
+    """Where its files are not as they are known, it is asked itself."""
+    target = Engine(BASE)
+    copy(cast(Any, Engine(BASE, APP)), cast(Any, target), ["web:1"], str(tmp_path))
+    assert target.loaded == [["a", "c", "m"]]

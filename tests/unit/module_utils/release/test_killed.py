@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.errors import Failure
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import Step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.labels import RELEASE
-from ansible_collections.aiia.bulkhead.plugins.module_utils.release import stand_in
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.rollout import Rollout
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.journal import Journal
@@ -91,7 +90,6 @@ def test_killed_between_the_files_and_the_containers(rolled: Rolled, monkeypatch
         patch.setattr(Releases, "remove", lambda *_args: None)
         rolled.deploy(**files(web="web:2"))
     monkeypatch.undo()
-    monkeypatch.setattr(stand_in, "SETTLING", 0)
     assert rolled.made == before and rolled.who_serves() == "web:1"
     assert rolled.plan(**files(web="web:2")) == ["finish what an interrupted run began"]
     rolled.deploy(**files(web="web:2"))

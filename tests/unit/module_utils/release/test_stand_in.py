@@ -52,6 +52,26 @@ def test_what_runs_already_is_not_started_once_more(rolled: Rolled) -> None:
     assert ups(rolled) == ["web"]
 
 
+@pytest.mark.parametrize("bare", [True, False])
+def test_who_starts_the_new_container(rolled: Rolled, bare: bool) -> None:
+    """The engine, unless Compose puts configs or secrets into it; Compose would first wait for what is well already."""
+    services = [service("web", **{**ROLLING, "bare": bare}), service("db", awaited=True)]
+    rolled.deploy(**files(web="web:2"), services=services)
+    new = rolled.engine.running["web"]["Id"]
+    calls = [call for call in rolled.engine.calls if call.startswith(("compose up", "start"))]
+    made = "compose up --no-start --no-build --quiet-pull web"
+    assert calls == ([made, f"start {new}"] if bare else ["compose up --detach --no-build --quiet-pull web"])
+    assert rolled.who_serves() == "web:2" and rolled.is_clean()
+
+
+def test_a_new_container_that_the_engine_cannot_start(rolled: Rolled) -> None:
+    """The release before serves again."""
+    rolled.engine.refuses = lambda call: call.startswith("start web")
+    error = rolled.fails(**files(web="web:2"))
+    assert "refused by the test" in error.detail and error.message.endswith("The previous release serves again")
+    assert rolled.who_serves() == "web:1" and rolled.is_clean()
+
+
 @pytest.mark.parametrize(
     ("health", "started"), [("healthy", ["web"]), ("starting", ["db", "web"]), ("unhealthy", ["db", "web"])]
 )
