@@ -78,7 +78,9 @@ def compose_behind_door(stack: Place, server: SwarmServer, registry: ContainerRe
         "bulkhead_edge": True,
         "bulkhead_app_service": "web",
         "bulkhead_domains": [NEAR_DOMAIN],
-        "bulkhead_services": only(web={"image": "tiny", "command": [*SHELL, serve]}, nginx={"image": NGINX}),
+        "bulkhead_services": only(
+            web={"image": "tiny", "command": [*SHELL, serve], "stop_grace_period": "0s"}, nginx={"image": NGINX}
+        ),
     }
     return place
 
