@@ -61,6 +61,11 @@ left:
   returned: success
   type: list
   elements: str
+unreached:
+  description: What stays on nodes that gave no answer, with the reason. Running it again removes that.
+  returned: success, where the environment is a stack of a swarm
+  type: list
+  elements: str
 """
 
 from typing import Any

@@ -5,7 +5,7 @@
 
 Each release is a commit of its own, with a migration of its own. Beside the whole run, it is measured when the new
 version answers for the first time. What an own engine for the build costs is shown by releases that are built in the
-machine's, as the script builds them.
+machine's, as the script builds them. A release whose health check fails says how soon that is noticed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ from load_guide import ADD_COLUMN, migration  # type: ignore[import-not-found]  
 from make_repository import Git, commit  # type: ignore[import-not-found]  # noqa: E402
 
 BUDGET = 1.5
+#: Seconds: four checks of the default stack, half a second apart, each with the start of a Python interpreter.
+NOTICED = 5.0
 BRANCH = "staging"
 DOMAIN = "staging.eduaiia.com"
 PORTS = {"Bulkhead": no_change.PORT_OFFSET + 8443, "by hand": no_change.PORT + 1}
 REPOSITORY = no_change.HERE / "ours/origin.git"
+STAND_IN = f"{no_change.OURS}_django_next"
 
 
 @dataclass
@@ -125,8 +128,8 @@ def measured(
 
 
 def lines(rounds: int) -> Iterator[Line | str]:
-    """Four ratios, a release and a setting, until the new version serves and until the end; and, without a budget, a
-    release that is built in the machine's engine."""
+    """Four ratios, a release and a setting, until the new version serves and until the end; without a budget, a
+    release that is built in the machine's engine; and how soon a failed health check is noticed."""
     rounds = min(rounds, 3)
     with no_change.deployed():
         releases = Releases()
@@ -145,6 +148,34 @@ def lines(rounds: int) -> Iterator[Line | str]:
 
         actions = {"Bulkhead": set_ours, "by hand": lambda turn: by_shell("setting.sh", "GREETING", f"bench {turn}")}
         yield from _ratios("a changed setting", *measured(actions, rounds, lambda: None))
+        variables.write_text("bulkhead_health_path: /nothing-is-here/\n", encoding="utf-8")
+        yield _noticed()
+
+
+def _noticed() -> Line:
+    """How long a new container lives of which the health check fails: from its start until it is removed."""
+    lives: list[float] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            if run(["docker", "ps", "--quiet", "--filter", f"name=^{STAND_IN}$"]):
+                lives.append(time.perf_counter())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        no_change.ours()
+    except Failed as error:
+        if "did not get healthy" not in " ".join(str(error).split()):
+            raise
+    else:
+        raise Failed("a release whose health check fails was deployed")
+    finally:
+        over.set()
+        watcher.join()
+    said = "four answers of 404, half a second apart"
+    return Line("a failed health check is noticed within", lives[-1] - lives[0], NOTICED, said, "s")
 
 
 def _ratios(

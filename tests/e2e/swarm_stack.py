@@ -44,15 +44,21 @@ DEPLOY = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
 
 
 class StackSite(Site):
-    """The inventory of one stack, whose hosts are servers, and of environments of Compose, each on one of them."""
+    """The inventory of one stack, whose hosts are servers, and of environments of Compose, each on one of them.
+
+    Nobody listens for the controller on those that are ``unreached``.
+    """
 
     servers: SwarmServers
     beside: dict[str, SwarmServer]
+    unreached: frozenset[str] = frozenset()
 
     def write(self, locked: Any = ()) -> None:
         """Write the inventory with a host for each server."""
         super().write(locked)
         hosts = {f"{server.name}-shop": _on(server) for server in self.servers}
+        for name in self.unreached:
+            hosts[f"{name}-shop"]["ansible_port"] = 1
         groups = {"stack": {"hosts": hosts}}
         for group, server in self.beside.items():
             groups[group] = {"hosts": {f"{server.name}-{group}": _on(server)}}
@@ -64,10 +70,15 @@ def _on(server: SwarmServer) -> dict[str, Any]:
     return {**server.variables, "bulkhead_machine": server.name}
 
 
+def site_of(stack: Place) -> StackSite:
+    """The inventory of a stack."""
+    assert isinstance(stack.site, StackSite)
+    return stack.site
+
+
 def compose_place(stack: Place, server: SwarmServer) -> Place:
     """An environment of Compose on a server of the stack, of one service with a port that only that server reaches."""
-    site = stack.site
-    assert isinstance(site, StackSite)
+    site = site_of(stack)
     site.beside["near"] = server
     web = {"image": "tiny", "command": ["/bin/busybox", "httpd", "-f", "-p", "8000", "-h", "/bin"]}
     return site.small("near", "near", services=only(web={**web, "ports": [f"127.0.0.1:{NEAR}:8000"]}))
@@ -164,8 +175,7 @@ def stack_place(servers: SwarmServers, registry: ContainerRegistry, directory: P
 
 def alone(stack: Place) -> None:
     """Take the environment beside a stack out of the inventory again."""
-    site = stack.site
-    assert isinstance(site, StackSite)
+    site = site_of(stack)
     site.beside.clear()
     site.places.pop("near")
 

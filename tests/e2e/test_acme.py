@@ -61,8 +61,7 @@ def client_ahead(site: Site, seconds: int) -> str:
     """An image of the client whose clock is so many seconds ahead."""
     name = f"{site.project}-certbot:ahead{seconds}"
     library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-    recipe = f"FROM {CLIENT}\nRUN apt-get update && apt-get install --yes --no-install-recommends libfaketime\n"
-    recipe += f"ENV LD_PRELOAD={library} FAKETIME={seconds:+}\nLABEL io.bulkhead.project={site.project}\n"
+    recipe = f"FROM {CLIENT}\nENV LD_PRELOAD={library} FAKETIME={seconds:+}\nLABEL io.bulkhead.project={site.project}\n"
     subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=recipe, text=True, check=True)
     return name
 
@@ -118,7 +117,6 @@ def test_certificates(site: Site, place: Place, authority: Authority) -> None:
     place.deploy().succeeded()
     first = served(place)
     assert "Pebble Intermediate" in first.issuer.rfc4514_string() and names(first) == ["small.example.com"]
-    assert place.deploy().succeeded().changed == 0
     # Nobody but root reads the account's key and the client's files; no container is left.
     keys = list(kept(place).glob("client/config/accounts/*/*/*/private_key.json"))
     assert kept(place).stat().st_mode & 0o777 == 0o700 and len(keys) == 1
@@ -127,7 +125,8 @@ def test_certificates(site: Site, place: Place, authority: Authority) -> None:
     authority.front.patience = 3600
     due(place)
     limit = f"(rate limit): {LIMIT['detail']}. It is not asked again before "
-    assert limit in " ".join(place.deploy().succeeded().output.split())
+    limited = place.deploy().succeeded()
+    assert limit in " ".join(limited.output.split()) and not limited.result("converge")["changed"]
     asked = list(authority.front.asked)
     authority.front.patience = 0
     held = renew(place)

@@ -23,11 +23,23 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import places
 from container_registry import ContainerRegistry, container_registry
 from observe import ProcessArguments, eventually
-from stack_doors import behind_doors, give_doors, other_route, state_of
+from stack_doors import NEAR_DOMAIN, behind_doors, compose_behind_door, give_doors, route_of, state_of
 from steady_client import ask
 from support import ROOT, Place, Run, Site
 from swarm_servers import SwarmServer, SwarmServers, swarm_servers
-from swarm_stack import DOMAIN, HTTPS, NEAR, SHELL, alone, commit, compose_place, play, stack_place, steady_requests
+from swarm_stack import (
+    DOMAIN,
+    HTTPS,
+    NEAR,
+    SHELL,
+    alone,
+    commit,
+    compose_place,
+    play,
+    site_of,
+    stack_place,
+    steady_requests,
+)
 
 PREFIX = "io.bulkhead.prefix"
 PLAYBOOK = ROOT / "playbooks/swarm.yml"
@@ -308,10 +320,15 @@ def test_ten_releases_and_a_killed_worker(group: Group, stack: Place) -> None:
 
 
 def test_behind_the_front_doors_of_its_nodes(group: Group, stack: Place, registry: ContainerRegistry) -> None:
-    """A stack leaves its own ports for the doors of its nodes. No other environment's route changes, and a door that is
-    killed leads to it again."""
+    """A stack leaves its own ports for the doors of its nodes, and an environment of Compose is behind one of them as
+    well. No other environment's route changes, and a door that is killed leads to both again."""
     give_doors(stack, registry)
-    others = [other_route(stack, server) for server in group.servers]
+    second = group.servers[1]
+    near = compose_behind_door(stack, second, registry)
+    near.deploy().succeeded()
+    beside = route_of(stack, second, near.prefix)
+    assert beside[0] and len(beside[1]) == 1
+    others = [route_of(stack, server) for server in group.servers]
     assert all(len(live) == 1 for _disk, live in others)
     behind_doors(stack, registry)
     stack.deploy().succeeded()
@@ -329,12 +346,22 @@ def test_behind_the_front_doors_of_its_nodes(group: Group, stack: Place, registr
         for task in server.docker("ps", "--quiet", "--filter", f"name={stack.prefix}_nginx").split()
     ]
     assert f"{group.servers.subnet}.1 - " in "".join(logs)
-    assert [other_route(stack, server) for server in group.servers] == others
+    assert [route_of(stack, server) for server in group.servers] == others
+    assert route_of(stack, second, near.prefix) == beside
 
-    second = group.servers[1]
+    own = route_of(stack, second, stack.prefix)
+    near.variables["bulkhead_edge_connections"] = 700
+    receipt = near.deploy().succeeded().result("verify")["receipt"]
+    assert stack.prefix in receipt["bystanders"] and receipt["bystander_changes"] == []
+    assert route_of(stack, second, near.prefix) != beside and route_of(stack, second, stack.prefix) == own
+    for domain, prefix in ((DOMAIN, stack.prefix), (NEAR_DOMAIN, near.prefix)):
+        status, headers = ask(second.address, 443, domain)
+        assert (status, headers["x-environment"]) == (200, prefix)
+
     door = second.docker("ps", "--quiet", "--filter", "label=io.bulkhead.edge")
     second.run("kill", "-9", second.docker("inspect", "--format", "{{.State.Pid}}", door))
     eventually(lambda: _answers(second.address), 20)
+    assert ask(second.address, 443, NEAR_DOMAIN)[0] == 200
     assert stack.deploy("--check").succeeded().changed == 0
 
 
@@ -342,7 +369,7 @@ def test_behind_the_front_doors_of_its_nodes(group: Group, stack: Place, registr
 def test_a_release_behind_front_doors(group: Group, stack: Place) -> None:
     """No request fails while nginx and relays are replaced, and while a node with both is drained."""
     first, second, third = group.servers
-    others = [other_route(stack, server) for server in group.servers]
+    others = [route_of(stack, server) for server in group.servers]
     before = running(group, stack, "nginx") | running(group, stack, "relay")
     with steady_requests(first.address, second.address, port=443) as requests:
         stack.variables |= {"bulkhead_nginx_body_size": "30m", "bulkhead_edge_connections": 900}
@@ -355,7 +382,7 @@ def test_a_release_behind_front_doors(group: Group, stack: Place) -> None:
         eventually(lambda: _answers(third.address), 60)
     print(f"{requests.served} requests through two front doors")
     assert requests.failed == [] and requests.served > 100
-    assert [other_route(stack, server) for server in group.servers] == others
+    assert [route_of(stack, server) for server in group.servers] == others
     play(stack, "verify").succeeded()
 
 
@@ -383,18 +410,49 @@ def test_a_node_with_a_front_door_is_lost(group: Group, stack: Place) -> None:
     eventually(lambda: _answers(third.address), 60)
 
 
+def images_of(stack: Place, server: SwarmServer) -> set[str]:
+    """The images on a server that were built for an environment."""
+    listing = ("image", "ls", "--quiet", "--no-trunc", "--filter", f"label={PREFIX}={stack.prefix}")
+    return set(server.docker(*listing).split())
+
+
+def traces(stack: Place, server: SwarmServer) -> set[str]:
+    """What is on a server of an environment that is a stack, beside the engine's objects."""
+    kept = {kind: f"{state_of(stack)}/{kind}" for kind in ("environments", "edge/routes")}
+    kept["sockets"] = places.sockets(state_of(stack))
+    return {kind for kind, folder in kept.items() if stack.prefix in server.run("ls", folder).stdout}
+
+
 def test_a_stack_is_destroyed(group: Group, stack: Place) -> None:
+    """Nothing of it is left where the run came, nor of its images. Where it did not come, it says what stays, and a
+    second run removes that."""
+    near = site_of(stack).places["near"]
     bystanders = group.tasks("node1")
+    third = group.servers.named("node3")
+    assert all(images_of(stack, server) for server in group.servers)
+    beside = route_of(stack, group.servers[1], near.prefix)
+    site_of(stack).unreached = frozenset({"node3"})
     done = play(stack, "destroy", "-e", f"bulkhead_confirm={stack.prefix}").succeeded()
     assert f"  service {stack.prefix}_nginx" in done.output
     assert services(group, stack) == {}
-    for server in group.servers:
-        kept = [places.routes(state_of(stack)), places.sockets(state_of(stack))]
-        assert stack.prefix not in server.run("ls", *kept).stdout
-        assert len(other_route(stack, server)[1]) == 1
+    for server in group.servers.members[:2]:
+        assert traces(stack, server) == images_of(stack, server) == set()
+    assert f"node {third.name} ({third.address}): the route of {stack.prefix} at its front door" in done.output
+    assert "  node3-shop (" in done.output and "Run destroy again" in done.output
+    assert traces(stack, third) == {"environments", "edge/routes", "sockets"} and images_of(stack, third)
+
+    site_of(stack).unreached = frozenset()
+    again = play(stack, "destroy", "-e", f"bulkhead_confirm={stack.prefix}").succeeded()
+    assert f"  route {stack.prefix} on node3-shop" in again.output and "not reached" not in again.output
+    assert traces(stack, third) == images_of(stack, third) == set()
+    assert route_of(stack, group.servers[1], near.prefix) == beside
+    assert all(len(route_of(stack, server)[1]) == 1 for server in group.servers)
     left = group.servers[0].docker("config", "ls", "--quiet") + group.servers[0].docker("secret", "ls", "--quiet")
     assert left == ""
     assert group.tasks("node1") == bystanders
+    play(near, "destroy", "-e", f"bulkhead_confirm={near.prefix}").succeeded()
+    assert route_of(stack, group.servers[1], near.prefix) == ("", [])
+    alone(stack)
 
 
 def test_what_may_not_join(group: Group) -> None:

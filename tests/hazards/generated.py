@@ -28,7 +28,10 @@ SERVICE = "django_staging"
 
 #: What a name, a path, a text or an image may wrongly be, and whom a finding has to name then; and its twin.
 _BY_CLASS: dict[Class, tuple[list[tuple[Any, frozenset[str]]], Any]] = {
-    Class.NAME: ([("aiia_prod_x", BOTH), ("AIIA-Production", BOTH), ("redis", STAGING)], "aiia_staging_x"),
+    Class.NAME: (
+        [("aiia_prod_x", BOTH), ("AIIA-Production", BOTH), ("redis", STAGING), ("aiia_staging/../x", STAGING)],
+        "aiia_staging_x",
+    ),
     Class.PATH: (
         [(f"{MAIN}/data", BOTH), ("/etc/shadow", STAGING), ("/proc/self/root/srv", STAGING), ("/srv/shared", STAGING)],
         f"{OWN}/data",
@@ -91,13 +94,20 @@ _BY_KEY: dict[str, tuple[list[Any], Any]] = {
             {"traefik.http.routers.aiia_prod.rule": "Host(`x.staging.eduaiia.com`)"},
             {"traefik.http.routers.aiia_staging.rule": "Host(`eduaiia.com`)"},
             {"traefik.http.routers.web.rule": "Host(`staging.eduaiia.com`)"},
+            {"traefik.http.routers.aiia_staging.rule": "Host(`staging.eduaiia.com`) || PathPrefix(`/api`)"},
+            {"traefik.udp.routers.aiia_staging.entrypoints": "dns"},
+            {"caddy": "shop.example.org"},
+            {"ofelia.job-run.x.volume": "/:/host"},
             {"x": "aiia_prod"},
         ],
         {"traefik.http.routers.aiia_staging.rule": "Host(`staging.eduaiia.com`)"},
     ),
     "services.*.links.[]": (["elsewhere"], "redis"),
     "services.*.logging.driver": (["syslog", "gelf"], "local"),
-    "services.*.logging.options.*": ([{"tag": "x"}, {"syslog-address": "udp://10.0.0.1"}], {"max-size": "1m"}),
+    "services.*.logging.options.*": (
+        [{"tag": "x"}, {"syslog-address": "udp://10.0.0.1"}],
+        {"max-size": "1m", "mode": "non-blocking", "max-buffer-size": "4m", "tag": "{{.Name}}"},
+    ),
     "services.*.mem_limit": _SIZE,
     "services.*.mem_reservation": _SIZE,
     "services.*.memswap_limit": _SIZE,
@@ -117,8 +127,11 @@ _BY_KEY: dict[str, tuple[list[Any], Any]] = {
     "services.*.security_opt.[]": (["seccomp=x.json", "apparmor:unconfined"], "no-new-privileges:true"),
     "services.*.shm_size": _SIZE,
     "services.*.storage_opt.*": ([{"overlay2.override_kernel_check": "true"}], {"size": "1G"}),
-    "services.*.sysctls.*": ([{"kernel.panic": "1"}, {"vm.swappiness": "1"}], {"net.core.somaxconn": "1024"}),
-    "services.*.ulimits.*": ([{"rtprio": 99}, {"nproc": -1}], {"nofile": 1024}),
+    "services.*.sysctls.*": (
+        [{"kernel.panic": "1"}, {"vm.swappiness": "1"}, {"net.netfilter.nf_conntrack_max": "1"}],
+        {"net.core.somaxconn": "1024"},
+    ),
+    "services.*.ulimits.*": ([{"rtprio": 99}, {"nproc": -1}, {"nproc": {"soft": 100, "hard": -1}}], {"nofile": 1024}),
     "services.*.use_api_socket": _FALSE,
     "services.*.userns_mode": (["host"], ""),
     "services.*.uts": (["host"], ""),
@@ -131,7 +144,10 @@ _BY_KEY: dict[str, tuple[list[Any], Any]] = {
         [{"parent": "eth0"}, {f"{_DATA}.bridge.name": "br-app"}, {f"{_DATA}.bridge.name": "aiia_prod"}],
         {f"{_DATA}.driver.mtu": "1400"},
     ),
-    "networks.*.ipam.config.[].subnet": (["8.8.8.0/24", "172.17.0.0/16", "169.254.169.0/24"], "10.77.1.0/24"),
+    "networks.*.ipam.config.[].subnet": (
+        ["8.8.8.0/24", "172.17.0.0/16", "169.254.169.0/24", "10.0.0.0/8", "192.168.0.0/16", "fd00::/8"],
+        "10.77.0.0/16",
+    ),
     "networks.*.ipam.driver": (["dhcp"], "default"),
     "networks.*.ipam.options.*": ([{"x": "y"}], None),
     "volumes.*.driver": (["rclone", "vieux/sshfs"], "local"),
@@ -140,6 +156,8 @@ _BY_KEY: dict[str, tuple[list[Any], Any]] = {
             {"type": "none", "o": "rbind", "device": MAIN},
             {"type": "nfs", "o": "addr=10.0.0.1", "device": ":/x"},
             {"type": "ext4", "device": "/dev/sda1"},
+            {"type": "tmpfs", "o": "bind", "device": MAIN},
+            {"type": "none", "o": "bind,rshared", "device": f"{OWN}/data"},
             {"type": "overlay", "o": f"lowerdir={MAIN}", "device": "overlay"},
         ],
         {"type": "none", "o": "bind", "device": f"{OWN}/data"},

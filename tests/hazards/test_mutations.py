@@ -109,6 +109,8 @@ VARIABLES = [
     ),
     *variable("bulkhead_adopted_volumes", NOBODY, {"pgdata": "ai-ia-backend_pgdata_staging"}),
     *variable("bulkhead_adopted_volumes", STAGING, {"pgdatas": "old_pgdata"}, {"pgdata": "old pgdata"}),
+    *variable("bulkhead_adopted_volumes", BOTH, {"pgdata": "aiia-prod_pgdata"}, {"pgdata": "AIIA_PRODUCTION_db"}),
+    *variable("bulkhead_adopted_volumes", NOBODY, {"pgdata": "aiia-staging_pgdata"}),
     *variable("bulkhead_adopted_volumes", BOTH, {"pgdata": "aiia_prod_pgdata_prod"}, {"redis_data": "aiia_prod_x"}),
     Mutant("one adopted volume for both", BOTH, everybody={"bulkhead_adopted_volumes": {"pgdata": "old_pgdata"}}),
     *variable("bulkhead_image", STAGING, "shop/app:1.4"),  # beside a repository
@@ -125,7 +127,13 @@ VARIABLES = [
     *variable("bulkhead_build_arguments", BOTH, {"DB_HOST": "aiia_prod_postgresql"}),
     *variable("bulkhead_build_arguments", NOBODY, {"PYTHON_VERSION": "3.13"}),
     *variable("bulkhead_build_egress", BOTH, ["eduaiia.com:443"]),
-    *variable("bulkhead_build_egress", NOBODY, ["proxy.example.com:3128"]),
+    *variable("bulkhead_build_egress", NOBODY, ["proxy.example.com:3128"], ["169.254.169.253:53"]),
+    *variable(
+        "bulkhead_build_egress",
+        STAGING,
+        *(["169.254.169.254:80"], ["2852039166:80"], ["metadata.google.internal:80"], ["[fd00:ec2::254]:80"]),
+        *(["172.17.0.1:2375"], ["localhost:2375"]),
+    ),
     *variable("bulkhead_build_engine", NOBODY, "own"),
     *variable("bulkhead_build_memory", STAGING, "much"),
     *variable("bulkhead_build_memory", NOBODY, "2g"),
@@ -152,6 +160,9 @@ VARIABLES = [
     *variable("bulkhead_bind_address", NOBODY, "127.0.0.1"),
     *variable("bulkhead_tls_certificate_path", BOTH, PRODUCTION["bulkhead_tls_certificate_path"]),
     *variable("bulkhead_tls_key_path", BOTH, PRODUCTION["bulkhead_tls_key_path"]),
+    *variable("bulkhead_tls_key_path", STAGING, "/etc/shadow", "/etc/letsencrypt/keys/0000_key-certbot.pem"),
+    *variable("bulkhead_tls_key_path", BOTH, "/etc/ssl/private/eduaiia.com.key"),
+    *variable("bulkhead_tls_key_path", NOBODY, "/etc/ssl/private/staging.eduaiia.com.key"),
     *variable("bulkhead_tls_key_path", STAGING, "/root/key.pem", "/home/mallory/key.pem", "/etc/ssh/ssh_host_rsa_key"),
     Mutant(
         "production's key, in a neutral place",
@@ -165,6 +176,18 @@ VARIABLES = [
         WILDCARD,
         WILDCARD,
         {"bulkhead_shared": [{"kind": "path", "name": path, "reason": "a wildcard"} for path in WILDCARD.values()]},
+    ),
+    Mutant(
+        "production's own certificate, which both declare as shared",
+        NOBODY,
+        {name: PRODUCTION[name] for name in WILDCARD},
+        {},
+        {
+            "bulkhead_shared": [
+                {"kind": "path", "name": PRODUCTION[name], "reason": "a wildcard for all subdomains"}
+                for name in WILDCARD
+            ]
+        },
     ),
     Mutant(
         "bulkhead_tls_certificate and bulkhead_tls_key of its own",
@@ -191,6 +214,7 @@ VARIABLES = [
     *variable("bulkhead_acme_ca_bundle", STAGING, "/home/mallory/ca.pem", "/root/ca.pem", "/etc/ssl/../ca.pem"),
     *variable("bulkhead_acme_ca_bundle", NOBODY, "/etc/ssl/certs/ca-certificates.crt"),
     *variable("bulkhead_acme_image", STAGING, "certbot/certbot", "certbot/certbot:latest", "--privileged"),
+    *variable("bulkhead_acme_image", STAGING, f"sha256:{'a' * 64}"),
     *variable("bulkhead_acme_image", NOBODY, "registry.example.com:5000/certbot:v5"),
     *variable("bulkhead_acme_check", NOBODY, False),
     *variable("bulkhead_acme_webroot", BOTH, f"{MAIN}/acme"),
@@ -286,8 +310,8 @@ VARIABLES = [
     *variable("bulkhead_nginx_server", NOBODY, "gzip on;\nlocation = /robots.txt { return 404; }"),
     *variable("bulkhead_nginx_locations", STAGING, [{"path": "/old/", "directives": "include /etc/passwd;"}]),
     *variable("bulkhead_nginx_locations", NOBODY, [{"path": "/upload/", "directives": "client_max_body_size 2g;"}]),
-    *variable("bulkhead_trusted_proxies", STAGING, ["0.0.0.0/0"]),
-    *variable("bulkhead_trusted_proxies", NOBODY, ["192.0.2.10"]),
+    *variable("bulkhead_trusted_proxies", STAGING, ["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["10.0.0.0/8"]),
+    *variable("bulkhead_trusted_proxies", NOBODY, ["192.0.2.10"], ["10.20.0.0/16"], ["173.245.48.0/20"]),
     *variable("bulkhead_wait_timeout", NOBODY, 60),
     *variable("bulkhead_readiness_delay", NOBODY, 0),
     *variable("bulkhead_keep_releases", NOBODY, 2),
@@ -297,14 +321,17 @@ VARIABLES = [
     *variable("bulkhead_probe_timeout", NOBODY, 5),
     *variable("bulkhead_firewall", NOBODY, True),
     *variable("bulkhead_firewall_allow", BOTH, ["443"], ["eduaiia.com:80"]),
-    *variable("bulkhead_firewall_allow", NOBODY, ["25", "8125/udp"]),
+    *variable("bulkhead_firewall_allow", STAGING, ["2375"], ["2376/tcp"], ["172.17.0.1:2375"]),
+    *variable("bulkhead_firewall_allow", NOBODY, ["25", "8125/udp"], ["10.0.0.5:2376"]),
     *variable("bulkhead_internal_network", NOBODY, True),
     *variable("bulkhead_receipt", NOBODY, "receipts/staging.json"),
+    *variable("bulkhead_receipt", STAGING, "group_vars/production/main", "inventory/hosts.yml"),
     *variable("bulkhead_lock_takeover", NOBODY, True),
     *variable("bulkhead_fail_on", NOBODY, "high"),
     *variable("bulkhead_fail_on_bystanders", NOBODY, True),
     *variable("bulkhead_allow_many", NOBODY, True),
-    *variable("bulkhead_report", NOBODY, ""),
+    *variable("bulkhead_report", NOBODY, "", "report.html,report.sarif"),
+    *variable("bulkhead_report", STAGING, "report.html, inventory/host_vars/production.json"),
     *variable("bulkhead_report_live", NOBODY, True),
     *variable("bulkhead_plan", STAGING, "plan.json"),
     *variable("bulkhead_plan", NOBODY, ""),
@@ -340,6 +367,23 @@ VARIABLES = [
     *variable("bulkhead_backup_copy_command", STAGING, "docker system prune --all --force --volumes"),
     *variable("bulkhead_backup_copy_command", BOTH, "docker rm --force aiia_prod_django"),
     *variable("bulkhead_backup_copy_command", NOBODY, "rclone copy . s3:eduaiia-staging-backups"),
+    *variable(
+        "bulkhead_backup_copy_command",
+        STAGING,
+        'rclone sync "$BULKHEAD_BACKUP" remote:backups',
+        'aws s3 cp --recursive "$BULKHEAD_BACKUP" s3://backups/',
+        'restic backup "$BULKHEAD_BACKUP" && restic forget --keep-last 7',
+        'rsync --archive --delete "$BULKHEAD_BACKUP/" nas.example.com:/srv/backup/',
+        'tar -C "$BULKHEAD_BACKUP" -cf /mnt/nas/latest.tar .',
+    ),
+    *variable(
+        "bulkhead_backup_copy_command",
+        NOBODY,
+        'rclone sync "$BULKHEAD_BACKUP" "remote:backups/${BULKHEAD_PREFIX}"',
+        'restic backup "$BULKHEAD_BACKUP" && restic forget --tag $BULKHEAD_PREFIX --keep-last 7',
+        'rsync --archive "$BULKHEAD_BACKUP" backup@nas.example.com:/srv/backups/',
+        'tar -C "$BULKHEAD_BACKUP" -cf "/mnt/nas/$BULKHEAD_BACKUP_NAME.tar" .',
+    ),
     Mutant(
         "a copy command as root", STAGING, {"bulkhead_backup_copy_command": "true", "bulkhead_backup_copy_user": "root"}
     ),
@@ -372,6 +416,7 @@ VARIABLES = [
     *variable("bulkhead_manage", NOBODY, "check"),
     *variable("bulkhead_maintenance", NOBODY, "on"),
     *variable("bulkhead_maintenance_page", NOBODY, "maintenance.html.j2"),
+    *variable("bulkhead_maintenance_page", STAGING, "../../group_vars/production/vault.yml"),
     *variable("bulkhead_destroy_volumes", NOBODY, True),
     *variable("bulkhead_destroy_backups", NOBODY, True),
     *variable("bulkhead_promotion_from", NOBODY, "production"),
@@ -410,6 +455,27 @@ COPIED_SECRETS = [
 #: Settings that frameworks read.
 SETTINGS = [
     setting(BOTH, DB_HOST="aiia_prod_pgbouncer"),
+    setting(BOTH, DB_HOST="eduaiia.com"),
+    setting(BOTH, DATABASE_URL="postgresql://app@eduaiia%2Ecom/app"),
+    setting(BOTH, DATABASE_URL="postgresql://app@postgresql/aiia%5Fprod"),
+    *(setting(STAGING, DB_HOST=host) for host in ("172.17.1", "2886795265", "0xac.0x11.0.1", "[::ffff:ac11:1]")),
+    setting(BOTH, OAUTH_REDIRECT_URI="https%3A%2F%2Feduaiia.com%2Fcb"),
+    setting(BOTH, OAUTH_REDIRECT_URI="//eduaiia.com/cb"),
+    setting(BOTH, UPLOADS="/home/ubuntu/main//ai-ia-backend/media"),
+    setting(BOTH, KAFKA_TOPIC_PREFIX="aiia.prod."),
+    setting(BOTH, MQTT_TOPIC="aiia/production/events"),
+    setting(STAGING, VIRTUAL_HOST="shop.example.org"),
+    setting(STAGING, VIRTUAL_HOST="~^.*$"),
+    setting(STAGING, LETSENCRYPT_HOST="*.com"),
+    setting(NOBODY, VIRTUAL_HOST="staging.eduaiia.com,api.staging.eduaiia.com"),
+    setting(NOBODY, KAFKA_TOPIC_PREFIX="aiia.staging."),
+    setting(NOBODY, DJANGO_SETTINGS_MODULE="aiia.settings.prod"),
+    setting(NOBODY, LOG_FORMAT="%(asctime)s %(levelname)s", DATE_FORMAT="%d.%m.%Y"),
+    setting(NOBODY, REDIS_HOST="redis", APP_VERSION="172.20.3.1-beta"),
+    setting(NOBODY, SUPPORT="help@eduaiia.com"),
+    setting(NOBODY, REPORTS_URL="postgresql://aiia_staging@db.example.com/aiia_staging"),
+    setting(STAGING, REPORTS_URL="postgresql://aiia_staging:x@pgbouncer/aiia_staging"),
+    setting(NOBODY, REDIS_CLUSTER_NODES="r1.example.com:6379,r2.example.com:6379", DB_NODES="3"),
     setting(BOTH, DATABASE_URL="postgresql://app:x@aiia_prod_postgresql:5432/app"),
     setting(BOTH, REDIS_URL="redis://aiia_prod_redis:6379/0"),
     setting(BOTH, CELERY_BROKER_URL=f"redis://:{SECRETS['production']['REDIS_PASSWORD']}@redis:6379/1"),
@@ -447,6 +513,30 @@ SHARED = [
     Mutant("one outside database for both", BOTH, everybody={
         "bulkhead_env_shared": {"DATABASE_URL": "postgresql://app@db.example.org:5432/app"}}),
     Mutant("one outside Redis for both", BOTH, everybody={"bulkhead_env_shared": {"REDIS_URL": "redis://r.example.org/0"}}),
+    *(
+        Mutant(f"{key} for both", BOTH, everybody={"bulkhead_env_shared": {key: value}})
+        for key, value in {
+            "KAFKA_BROKERS": "k.example.com:9092",
+            "NATS_URL": "nats://n.example.com:4222",
+            "CACHE_URL": "memcached://mc.example.com:11211",
+            "PUBSUB_TOPIC": "events",
+            "DYNAMODB_TABLE": "sessions",
+            "CELERY_BROKER_URL": "sqs://",
+            "SUPABASE_URL": "https://abc.supabase.example",
+            "REDIS_SENTINELS": "s1.example.com:26379,s2.example.com:26379",
+        }.items()
+    ),
+    Mutant("one Kafka with a group of each", NOBODY,
+        {"bulkhead_env": {"KAFKA_GROUP_ID": "aiia-staging"}}, {"bulkhead_env": {"KAFKA_GROUP_ID": "aiia-prod"}},
+        {"bulkhead_env_shared": {"KAFKA_BROKERS": "k.example.com:9092"}}),
+    Mutant("one topic in the project of each", NOBODY,
+        {"bulkhead_env": {"GOOGLE_CLOUD_PROJECT": "aiia-staging"}},
+        {"bulkhead_env": {"GOOGLE_CLOUD_PROJECT": "aiia-prod"}}, {"bulkhead_env_shared": {"PUBSUB_TOPIC": "events"}}),
+    Mutant("a memcached of each", NOBODY, everybody={
+        "bulkhead_services": {"memcached": {"image": "memcached:1.6.39"}},
+        "bulkhead_env_shared": {"MEMCACHED_SERVERS": "memcached:11211"}}),
+    Mutant("one directory of people for both", NOBODY, everybody={
+        "bulkhead_env_shared": {"LDAP_URL": "ldap://ldap.example.com", "STATSD_HOST": "metrics.example.com"}}),
     Mutant("one time zone for both", NOBODY, everybody={"bulkhead_env_shared": {"TZ": "UTC", "LANG": "C.UTF-8"}}),
 ]  # fmt: skip
 
@@ -484,6 +574,13 @@ STACK = [
         "image": "redis:7.4.5", "command": ["redis-server", "--replicaof", "redis", "6379"]}),
     services("Traefik's rule for production", BOTH, django={
         "labels": {"traefik.http.routers.aiia_staging.rule": "Host(`eduaiia.com`)"}}),
+    services("an image's id as a mount", STAGING, django={
+        "volumes": [{"type": "image", "source": f"sha256:{'a' * 64}", "target": "/models"}]}),
+    services("an image of its own as a mount", NOBODY, django={
+        "volumes": [{"type": "image", "source": "registry.example.com/shop/models:1", "target": "/models"}]}),
+    services("a command that calls an address of the engine's", STAGING, django={
+        "command": ["psql", "-h", "172.17.0.1"]}),
+    services("a command that listens everywhere", NOBODY, django={"command": ["gunicorn", "-b", "0.0.0.0:8001"]}),
     services("Traefik's rule of its own", NOBODY, django={
         "labels": {"traefik.http.routers.aiia-staging.rule": "Host(`staging.eduaiia.com`)"}}),
     services("another's address", BOTH, django={"extra_hosts": ["eduaiia.com:8.8.8.8"]}),
@@ -561,6 +658,26 @@ TEMPLATES = [
         "http://django:8001",
     ),
     nginx(
+        "nginx with production's cookies",
+        BOTH,
+        "staging.eduaiia.com; userid on; userid_domain .eduaiia.com",
+        "http://aiia_staging_django:8001",
+    ),
+    nginx(
+        "nginx with links and requests to other sites",
+        NOBODY,
+        "staging.eduaiia.com; location /docs { return 302 https://docs.example.com/; } "
+        "location /blog { proxy_pass https://blog.example.com; proxy_set_header Host blog.example.com; } "
+        "client_max_body_size 5m",
+        "http://aiia_staging_django:8001",
+    ),
+    nginx(
+        "nginx that asks the machine about its certificate",
+        STAGING,
+        "staging.eduaiia.com; ssl_stapling_responder http://172.17.0.1/",
+        "http://aiia_staging_django:8001",
+    ),
+    nginx(
         "nginx with an own directive",
         NOBODY,
         "staging.eduaiia.com; client_max_body_size 5m",
@@ -581,6 +698,23 @@ INVENTORY = [
         production={"hosts": {"one": {}}}, staging={"hosts": {"one": {}}})),
     Mutant("staging within production", BOTH, hosts=hosts(
         production={"hosts": {"a": {}}, "children": {"staging": {"hosts": {"b": {}}}}})),
+    *(
+        Mutant(f"one machine as {one} and {other}", BOTH, hosts=hosts(
+            production={"hosts": {"a": {"ansible_host": one}}}, staging={"hosts": {"b": {"ansible_host": other}}}))
+        for one, other in (
+            ("app.example.org", "app.example.org."), ("app.example.org", "root@APP.example.org"),
+            ("2001:db8::1", "[2001:DB8:0::1]"), ("10.0.0.5", "10.0.5"), ("127.0.0.1", "127.0.0.2"),
+        )
+    ),
+    Mutant("an engine on production's machine", BOTH, {"bulkhead_docker_host": "ssh://root@app.example.org"},
+        hosts=hosts(production={"hosts": {"a": {"ansible_host": "app.example.org"}}},
+                    staging={"hosts": {"b": {"ansible_connection": "local"}}})),
+    Mutant("one engine for two machines", BOTH, everybody={"bulkhead_docker_host": "tcp://engine.example.org:2376"},
+        hosts=hosts(production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
+                    staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
+    Mutant("an engine of its own", NOBODY, {"bulkhead_docker_host": "tcp://engine.example.org:2376"},
+        hosts=hosts(production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
+                    staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
     Mutant("two machines", NOBODY, hosts=hosts(
         production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
         staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),

@@ -21,8 +21,12 @@ import checkout
 
 checkout.install()
 
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.scheduled_run import Runner  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import Engine  # noqa: E402
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.no_links import boot_files, is_mounted  # noqa: E402
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.places import sockets  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.module_utils.host.firewall import Firewall  # noqa: E402
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain  # noqa: E402
 
 
 def remove(kind: str, identifiers: list[str], *options: str) -> list[str]:
@@ -44,7 +48,22 @@ def remove_environment(environment: Environment) -> list[str]:
         *remove("network", environment.networks),
         *remove("volume", environment.volumes),
         *remove("image", environment.images),
+        *remove_guard(environment.prefix),
     ]
+
+
+def remove_guard(prefix: str) -> list[str]:
+    """Remove an environment's chain from the machine's firewall, and what puts it up when the machine starts. It comes
+    after the networks, so that nothing runs without it."""
+    chain = firewall_chain(prefix)
+    engine = Engine(Runner(), "")
+    guard = Firewall(engine, prefix, chain, [], None, str(belongings.state()), optional=True)
+    there = bool(guard.plan())
+    if there:
+        guard.apply(None)
+    complaints = [f"kept firewall chain {chain}: {guard.missing}"] if there and guard.missing else []
+    print(f"  {'firewall':<10} {int(there) - len(complaints)} removed", flush=True)
+    return complaints
 
 
 def remove_door() -> list[str]:

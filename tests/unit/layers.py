@@ -137,7 +137,7 @@ SHARED_DATA = (
 PURE = frozenset(
     """__future__ bisect collections collections.abc configparser contextlib dataclasses datetime decimal difflib enum
     fnmatch functools hashlib html ipaddress itertools json math operator posixpath re shlex textwrap typing
-    urllib.parse xml.etree""".split()  # noqa: SIM905 - as a list it would be 25 lines
+    unicodedata urllib.parse xml.etree""".split()  # noqa: SIM905 - as a list it would be 25 lines
 )
 #: What else single files of the heart use of Python.
 IMPURE = {

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 from ansible.parsing.vault import VaultSecret
+from ansible_collections.aiia.bulkhead.plugins.action.destroy import listed as listed_destruction
 from ansible_collections.aiia.bulkhead.plugins.action.releases import shown as shown_release
 from ansible_collections.aiia.bulkhead.plugins.action.secrets import ActionModule as SecretsAction
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile
@@ -22,11 +23,13 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import se
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release import data
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.service import Service
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.backup import made
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.stack_remains import left_on_unreached
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.secrets import jobs
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.model import MachineLook, SwarmSettings, Wanted
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.swarm.plan import plan
 from checkout import ROOT
 from unit.docs_commands import PROMPTED, TYPED, Fence, fences
+from unit.stacks import seen_node, seen_swarm
 
 #: Fences without a prompt that show no screen, by how they begin.
 NO_SCREEN = (" inventory ──►", "inventories/mine/group_vars", "deploy/inventory/")
@@ -127,6 +130,15 @@ def swarm() -> str:
     return "\n".join(f"swarm: {sentence(step)}" for step in plan(wanted, looks, SwarmSettings()).steps)
 
 
+def unreached() -> str:
+    """What the destruction of a stack says of a node that gave no answer."""
+    node = seen_node("n3", hostname="app3", address="10.0.0.13", labels={"io.bulkhead.door.shop_prod": "true"})
+    away = {"app3-shop": "ssh: connect to host 10.0.0.13 port 22: No route to host"}
+    seen = {"host": "app1-shop", "engine": {"node": "n1"}, "nodes": {}, "away": away, "stack": seen_swarm(nodes=[node])}
+    found = {"goes": [], "stays": [], "left": [], "unreached": left_on_unreached("shop_prod", seen)}
+    return listed_destruction("shop_prod", found, ()).partition("\n")[2]
+
+
 BACKUP = {
     "path": "/var/lib/bulkhead/backups/aiia_staging/aiia_staging-20260725T031500Z", "bytes": 43_200_000, "removed": [],
     "recipients": 0, "seconds": 3.1,
@@ -142,6 +154,7 @@ MADE: Mapping[str, Callable[[Path], str]] = {
     "aiia_staging: BULKHEAD_DEPLOY_KEY: made": lambda tmp: secrets_of(tmp, "init", **KEY),
     "Value of STRIPE_KEY": lambda _tmp: asked(),
     "swarm: begin the swarm": lambda _tmp: swarm(),
+    "not reached, so this stays": lambda _tmp: unreached(),
 }
 
 

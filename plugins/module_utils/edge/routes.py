@@ -126,6 +126,11 @@ def checked(route: Route) -> Route:
     return route
 
 
+def _is_everybody(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Whether a network is wider than any that a provider has."""
+    return network.prefixlen < (8 if network.version == 4 else 16)
+
+
 def settings_problems(settings: DoorSettings) -> list[str]:
     """What is wrong with the machine's settings, all of it."""
     wrong = []
@@ -144,9 +149,12 @@ def settings_problems(settings: DoorSettings) -> list[str]:
     ):
         for text in texts:
             try:
-                read(text)
+                found = read(text)
             except ValueError as error:
                 wrong.append("%s: %s" % (name, error))
+                continue
+            if isinstance(found, (ipaddress.IPv4Network, ipaddress.IPv6Network)) and _is_everybody(found):
+                wrong.append("%s: %s is no balancer's network: whoever is in it says who a visitor is" % (name, text))
     for name, value in (
         ("total_connections", settings.connections),
         ("source_connections", settings.source_connections),

@@ -263,7 +263,8 @@ class Firewall:
         try:
             wanted = self._wanted(ports)
             for part in wanted:
-                if part.table.change(part.plan):
+                # An environment that goes takes nothing with it that is not its own.
+                if part.table.change(part.plan) and ports is not None:
                     self._sweep(part.table)
             self._boot.bring(_sets(wanted))
         except FirewallError as error:

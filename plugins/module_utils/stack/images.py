@@ -10,12 +10,14 @@ client reads for ``docker stack deploy``, in a private directory that is gone af
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ..core.errors import Failure, last_lines
 from ..core.steps import Step
+from ..docker.containers import name_of
 from ..docker.engine import Engine, inspect_objects
 from ..docker.labels import PREFIX
 from ..docker.reference import ImageReference, parse
@@ -75,9 +77,14 @@ class StackImages:
         return steps
 
 
-def remove_unneeded_images(engine: Engine, prefix: str, repository: str, kept: Sequence[str]) -> list[str]:
+def remove_unneeded_images(
+    engine: Engine, prefix: str, repository: str, kept: Sequence[str], limit: float = 0
+) -> list[str]:
     """Remove from this node the images of an environment's own repository that no kept release runs and no container
     has. Returns why one stays that should not.
+
+    A container that has ended still has its image for a while. With a ``limit`` in seconds this waits for that; without
+    one, such an image stays until the next time.
 
     Only what carries the environment's own label, and only by the names that it has in that repository: the engine
     keeps an image that has others.
@@ -86,10 +93,9 @@ def remove_unneeded_images(engine: Engine, prefix: str, repository: str, kept: S
     identities = sorted(set(engine.docker_ok(*listing).split()))
     if not identities:
         return []
-    containers = engine.inspect(engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split())
-    used = {container.get("Image") for container in containers}
+    used = _in_use(engine, identities, limit)
     digests = {parse(reference).digest for reference in kept}
-    said = []
+    said = ["%s: container %s has it" % (identity[:19], name) for identity, name in used.items()] if limit else []
     for image in inspect_objects(engine, "image", identities):
         if image["Id"] in used or digests.intersection(_digests(image, repository)):
             continue
@@ -100,6 +106,17 @@ def remove_unneeded_images(engine: Engine, prefix: str, repository: str, kept: S
             if code != 0:
                 said.append(last_lines(errors, 1))
     return said
+
+
+def _in_use(engine: Engine, identities: Sequence[str], limit: float) -> dict[str, str]:
+    """Those of some images that a container has, each with its name, at the latest after ``limit`` seconds."""
+    deadline = time.monotonic() + limit
+    while True:
+        containers = engine.inspect(engine.docker_ok("ps", "--all", "--quiet", "--no-trunc").split())
+        used = {one["Image"]: name_of(one) for one in containers if one.get("Image") in identities}
+        if not used or time.monotonic() >= deadline:
+            return used
+        time.sleep(0.5)
 
 
 def _pinned(image: ImageReference, digest: str) -> str:

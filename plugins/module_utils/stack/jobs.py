@@ -64,7 +64,7 @@ def fetch(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -
 
 def forget_images(engine: Engine, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Have this node remove the images that no kept release runs; ``notes`` say what it could not remove."""
-    wanted = (params["prefix"], str(given["repository"]), given["kept_images"])
+    wanted = (params["prefix"], str(given["repository"]), given["kept_images"], float(given["limit"]))
     notes = [] if _check(engine) else remove_unneeded_images(engine, *wanted)
     return {"changed": False, "steps": [], "notes": notes}
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -16,6 +17,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.validation import check_type_bool, check_type_int, check_type_list
 from ansible.parsing.dataloader import DataLoader
 
+from ..isolation.hosts import canonical_host
 from ..isolation.model import SEAL, Where
 from ..isolation.wording import in_words
 from . import command_line
@@ -72,7 +74,7 @@ NAMES = ("bulkhead_project", "bulkhead_environment", "bulkhead_prefix")
 
 #: Connection plugins of ssh, and the names by which it reaches the controller itself.
 _SSH = ("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.netcommon.libssh")
-_HERE = ("localhost", "127.0.0.1", "::1")
+_HERE = re.compile(r"localhost|127\..*|::1")
 
 #: What stands for a part of a value that cannot be evaluated.
 _NOTHING = object()
@@ -163,9 +165,11 @@ def _address(available: dict[str, Any], host: str, templates: Templates) -> str:
         if holds_seal(value):
             return ""
         found[name] = str(value).strip().lower()
+    # A host may be written with the user, and in several spellings: host.example.com. and 10.0.5 are others' too.
+    found["ansible_host"] = canonical_host(found["ansible_host"].rpartition("@")[2])
     how = found["ansible_connection"].removeprefix("ansible.builtin.")
     port = found["ansible_port"]
-    if how == "local" or (how in _SSH and found["ansible_host"] in _HERE and port == "22"):
+    if how == "local" or (how in _SSH and _HERE.fullmatch(found["ansible_host"]) and port == "22"):
         return "localhost"
     return f"{'ssh' if how in _SSH else how} {found['ansible_host']}:{port}"
 

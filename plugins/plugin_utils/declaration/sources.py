@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..isolation.declared import READ_AS_ROOT
 from .inventory import holds_seal
@@ -18,7 +18,11 @@ from .model import Declaration
 _STATE_DIRECTORY = "/var/lib/bulkhead"
 
 #: Places of a machine that belong to no environment, each with whose they are.
-_PRIVATE = {"/root": "root", **dict.fromkeys(("/etc/ssh", "/proc", "/sys", "/dev"), "the machine itself")}
+_PRIVATE = {
+    "/root": "root",
+    **dict.fromkeys(("/etc/ssh", "/etc/shadow", "/etc/gshadow", "/proc", "/sys", "/dev"), "the machine itself"),
+    **dict.fromkeys(("/etc/letsencrypt/keys", "/etc/letsencrypt/accounts"), "certbot on this machine"),
+}
 #: Where a machine keeps the homes of its users.
 _HOMES = "/home"
 
@@ -36,18 +40,27 @@ def check_files_read_as_root(fleet: Sequence[Declaration]) -> None:
         directories[machine, str(values["bulkhead_directory"] or "")] = declaration.prefix
         for domain in values["bulkhead_domains"] or ():
             domains.setdefault((machine, str(domain).lower()), declaration.prefix)
+    shared = {declaration.prefix: set(_shared_paths(declaration)) for declaration in fleet}
     for declaration in fleet:
         for variable in READ_AS_ROOT:
             path = str(declaration.values[variable] or "")
             absolute = path.startswith("/") and not holds_seal(path)
             owner = "" if not absolute else _owner(declaration, path, directories, domains)
-            if owner:
+            on_purpose = path in shared[declaration.prefix] and path in shared.get(owner, ())
+            if owner and not on_purpose:
                 declaration.problem(
                     "foreign-file",
                     variable,
                     f"{variable} is {path}, which belongs to {owner}: it would be copied to {declaration.prefix}",
                     "name a file of this environment's own",
                 )
+
+
+def _shared_paths(declaration: Declaration) -> Iterator[str]:
+    """The paths of the machine that an environment shares on purpose, such as a wildcard certificate."""
+    for entry in declaration.values["bulkhead_shared"] or ():
+        if isinstance(entry, Mapping) and entry.get("kind") == "path":
+            yield str(entry.get("name"))
 
 
 def _owner(
@@ -57,6 +70,8 @@ def _owner(
     values = declaration.values
     machine, own = str(values["bulkhead_machine"]), {str(domain).lower() for domain in values["bulkhead_domains"] or ()}
     state = posixpath.normpath(str(values["bulkhead_state_directory"] or _STATE_DIRECTORY))
+    if path in _PRIVATE:
+        return _PRIVATE[path]
     step = path
     while step != "/":
         step = posixpath.dirname(step)

@@ -21,6 +21,7 @@ from typing import Any
 from ..isolation import naming
 from ..isolation.errors import ReaderError
 from ..isolation.readers.nginx.parser import read_nginx
+from .guarded_ports import egress
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,12 @@ def is_plain(value: Any) -> bool:
 
 def _is_path(value: Any) -> bool:
     return is_plain(value) and value.startswith("/") and posixpath.normpath(value) == (value.rstrip("/") or "/")
+
+
+def _is_inventory(path: str) -> bool:
+    """Whether a path of the controller is a file that holds an inventory's variables."""
+    parts = posixpath.normpath(path.strip()).split("/")
+    return bool({"group_vars", "host_vars"} & {*parts[:-1]}) or parts[-1].endswith((".yml", ".yaml"))
 
 
 def _is_inside(value: Any) -> bool:
@@ -211,6 +218,17 @@ DIRECTORY = form(
     "as /home/ubuntu/main/ai-ia-backend",
 )
 LINE = form("one line of text", is_plain, "write one line, without tabs and other control characters")
+OUTPUT = form(
+    "a path to write to",
+    lambda value: is_plain(value) and not any(map(_is_inventory, value.split(","))),
+    "write a path outside of group_vars and host_vars that does not end in .yml, such as receipt.json: a run replaces "
+    "that file",
+)
+PAGE = form(
+    "the template of a page",
+    lambda value: is_plain(value) and not _is_inventory(value),
+    "name a template, such as maintenance.html.j2: everybody reads it",
+)
 TEXT = form("text", _is_text, "write text without NUL characters")
 WORD = form("a word of a command", _is_text, "write text without NUL characters")
 COMMAND = form("a command", _is_command, "write each command as a list of words, such as [python3, manage.py, migrate]")
@@ -274,7 +292,7 @@ HTTPS = pattern(
 )
 PINNED_IMAGE = pattern(
     "an image with a version",
-    r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)*(?::(?!latest\Z)[\w][\w.-]*|(?::[\w][\w.-]*)?@sha256:[0-9a-f]{64})",
+    r"(?!sha256:)[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)*(?::(?!latest\Z)[\w][\w.-]*|(?::[\w][\w.-]*)?@sha256:[0-9a-f]{64})",
     "write a name with a version other than latest, or with a digest, such as certbot/certbot:v5.1.0",
 )
 ADDRESS = form("an IP address", _is_address, "write an IPv4 or IPv6 address, such as 127.0.0.1")
@@ -333,7 +351,11 @@ SETTING = pattern(
 SECTION = pattern(
     "a key of a Compose file", r"[a-z]+|x-\S+", "write a key of a Compose file, such as volumes or networks"
 )
-EGRESS = form("a host and a port", _is_egress, "write host:port, such as proxy.example.com:3128")
+EGRESS = Form(
+    lambda value: egress(str(value)) if _is_egress(value) else f"{value} is not a host and a port",
+    "write host:port, such as proxy.example.com:3128",
+    whole=True,
+)
 BACKUP = form("a backup", _is_restorable, "write latest, the name of a backup, or its directory on the machine")
 DAY = form("a day", _is_day, "write the last day on which it counts, as '2027-01-31'")
 METRICS_DIRECTORY = form(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -19,12 +20,15 @@ from ..declaration.settings import MAX_SETTING, texts
 from ..declaration.swarm import is_swarm
 from ..declaration.variables import SETTINGS
 from ..isolation.declared import STATE
+from ..isolation.hosts import canonical_host
 from ..isolation.model import SEAL, SEALED, WORLD, Claim, Environment, Sealed, Where
 from ..isolation.readers.assemble import assemble
 from ..isolation.readers.documents import kind_of
 from ..isolation.readers.rendered import RenderedArtefacts
 from ..release.render import Release
 
+#: An engine that is reached over the network, and its host.
+_REMOTE_ENGINE = re.compile(r"(?:tcp|ssh)://(?:[^@/]*@)?(\[[^\]]*\]|[^:/]*)(?::\d+)?/?")
 #: Kinds of files that configure a server; each setting in them is judged.
 _CONFIGURATIONS = frozenset(("pgbouncer", "postgresql", "redis"))
 
@@ -97,6 +101,12 @@ def _address(declaration: Declaration) -> Iterator[Claim]:
     where = declaration.origins.get("bulkhead_machine") or Where(item="ansible_host")
     if not declaration.nodes and declaration.address:
         yield Claim("address", WORLD, declaration.address, declaration.prefix, where, True)
+    remote = _REMOTE_ENGINE.fullmatch(str(declaration.values["bulkhead_docker_host"] or ""))
+    engine = canonical_host(remote[1]) if remote else ""
+    if engine and engine != "localhost" and not engine.startswith("127.") and not holds_seal(engine):
+        # Whose machine that is may be said by another environment.
+        where = declaration.origins.get("bulkhead_docker_host") or Where(item="bulkhead_docker_host")
+        yield Claim("address", WORLD, f"ssh {engine}:22", declaration.prefix, where, True)
     for node in declaration.nodes.values():
         if node.address and node.machine:
             attributes = {"machine": node.machine}

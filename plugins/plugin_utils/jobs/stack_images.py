@@ -89,15 +89,16 @@ def fetch_images(step: EnvironmentStep, release: Release) -> Iterator[dict[str, 
         )
 
 
-def forget_images(step: EnvironmentStep, kept: Sequence[str]) -> None:
-    """Have each node remove the images of the environment's own repository that no ``kept`` release runs.
+def forget_images(step: EnvironmentStep, kept: Sequence[str], limit: float = 0) -> None:
+    """Have each node remove the images of the environment's own repository that no ``kept`` release runs, once no
+    container has them; ``limit`` is how many seconds it waits for that.
 
     Where that fails, a note says so: nothing of the deployment depends on it.
     """
     values = step.declaration.values
     if values["bulkhead_image"]:  # that repository is not this environment's alone
         return
-    given = {"repository": image_repository(values), "kept_images": list(kept)}
+    given = {"repository": image_repository(values), "kept_images": list(kept), "limit": limit}
     for host in nodes_of(step.session.observation):
         answer = ask_node(step, host, "forget_images", given)
         said = [why_failed(answer)] if answer.get("failed") else answer["notes"]

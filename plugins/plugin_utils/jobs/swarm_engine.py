@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ...module_utils.core.steps import as_dicts
 from ..release.render import Release
 from ..release.stack import StackService
 from .engine import CommandPlace, EnvironmentEngine
@@ -23,6 +24,7 @@ from .stack_door import stack_doors
 from .stack_images import forget_images, pin_images
 from .stack_module import call_stack, of_the_run
 from .stack_release import deploy, return_to
+from .stack_remains import kept_on_nodes, left_on_unreached
 from .stack_services import engine_names, task_of, task_rows
 
 
@@ -108,8 +110,18 @@ class SwarmEngine(EnvironmentEngine):
             )
         given = json.dumps({**of_the_run(self.step), "list": True})
         found = self.step.call("stack", {**self.step.common(), "job": "destroy", "given": given})
-        goes = [*stack_doors(self.step, gone=True).foreseen(), *(found.get("steps") or ())]
-        return {**found, "changed": bool(goes), "goes": goes, "stays": ["the volumes of its nodes, and backups"]}
+        if found.get("failed"):
+            return found
+        prefix, observation = self.step.declaration.prefix, self.step.session.observation
+        on_nodes = as_dicts(kept_on_nodes(prefix, observation, images=not values["bulkhead_image"]))
+        goes = [*stack_doors(self.step, gone=True).foreseen(), *(found.get("steps") or ()), *on_nodes]
+        return {
+            **found,
+            "changed": bool(goes),
+            "goes": goes,
+            "stays": ["the volumes of its nodes, and backups"],
+            "unreached": left_on_unreached(prefix, observation),
+        }
 
     def destroy(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Remove it, each by its id, once no front door leads there, and then the images that were built for it from
@@ -118,5 +130,5 @@ class SwarmEngine(EnvironmentEngine):
             pass
         answer = call_stack(self.step, "destroy", of_the_run(self.step))
         if not answer.get("failed"):
-            forget_images(self.step, [])
+            forget_images(self.step, [], limit=self.step.declaration.values["bulkhead_wait_timeout"])
         return answer

@@ -18,8 +18,10 @@ from ..declaration.model import Declaration
 from ..isolation.model import SEAL
 from .definitions import Definition
 
-#: The beginning of a database's URL, behind which a user may stand, and names of settings that hold one.
+#: The beginning of a database's URL, behind which a user may stand; what follows that, unless the host has a dot and so
+#: is a server elsewhere, which has its own roles; and names of settings that hold a user.
 _URL = re.compile(r"postgres[a-z0-9+]*://")
+_ON_OWN_SERVER = re.compile(r"(?::[^@/]*)?@(?![^/:?]*\.)")
 _NAMED = re.compile(r"(?:DB|PG|DATABASE|POSTGRES|POSTGRESQL)_?USER(?:NAME)?")
 
 #: Hexadecimal digits of a login. They tell 16 bits of a password to whoever can read the names of roles.
@@ -67,6 +69,9 @@ def _as_owner(user: str, definitions: Sequence[Definition], settings: Mapping[tu
             name = f"bulkhead_services.{definition.name}.environment"
             places += [(f"{name}.{key}", str(key), str(value)) for key, value in given.items()]
     for where, key, value in places:
-        in_url = any(value.startswith((f"{user}:", f"{user}@"), url.end()) for url in _URL.finditer(value))
+        in_url = any(
+            value.startswith(user, url.end()) and _ON_OWN_SERVER.match(value, url.end() + len(user))
+            for url in _URL.finditer(value)
+        )
         if in_url or (value == user and _NAMED.fullmatch(key)):
             yield where

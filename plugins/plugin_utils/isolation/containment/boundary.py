@@ -42,6 +42,8 @@ _PRIVATE = tuple(
     ipaddress.ip_network(network)
     for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 )
+#: The shortest prefix of an environment's subnet, by version: what the engine itself gives to a network, and a site.
+_WIDEST = {4: 16, 6: 48}
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ def outside_subnet(text: Any) -> str:
         return f"{subnet} contains addresses of the machine, its engine or its cloud"
     if not any(_within(subnet, private) for private in _PRIVATE):
         return f"{subnet} contains public addresses, which containers of the machine could then not reach"
+    widest = next(network for network in _PRIVATE if _within(subnet, network))
+    if subnet.prefixlen < _WIDEST[subnet.version] or subnet == widest:
+        return (
+            f"{subnet} takes so many private addresses that the machine and its other networks could not reach theirs"
+        )
     return ""
 
 

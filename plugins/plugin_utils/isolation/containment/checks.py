@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ReaderError
+from ..hosts import canonical_host, is_disguised
 from ..readers.compose.short_forms import parse_size
 from .boundary import Boundary, outside_subnet
 from .classes import Check
@@ -34,15 +35,25 @@ CAPABILITIES = frozenset(
         "SYS_CHROOT",
     )
 )
+#: What names an image of the machine by its content, so that it may be anybody's.
+IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
 _LARGEST = 1 << 40
-_SYSCTLS = re.compile(r"net\.|kernel\.(?:shm|msg|sem)|fs\.mqueue\.")
+#: Of ``net.``, older kernels have one table of connections for everybody.
+_SYSCTLS = re.compile(
+    r"net\.(?!(?:netfilter\.)?nf_conntrack_(?:max|buckets|expect_max)\b)|kernel\.(?:shm|msg|sem)|fs\.mqueue\."
+)
 _LOGGING = {
     "json-file": re.compile(r"max-size|max-file|compress|labels|labels-regex|env|env-regex"),
     "local": re.compile(r"max-size|max-file|compress"),
     "journald": re.compile(r"labels|labels-regex|env|env-regex"),
     "none": re.compile(r"(?!)"),
 }
-_TRAEFIK = re.compile(r"traefik\.(?:http|tcp|udp)\.(?:routers|services|middlewares)\.([^.]+)\.", re.IGNORECASE)
+#: How each driver takes the lines from the container, before it writes them anywhere.
+_LOGGING_ANY = re.compile(r"mode|max-buffer-size")
+#: A log's tag that says whose it is: the container's name, which begins with the prefix.
+_OWN_TAG = re.compile(r"\{\{\s*\.Name\s*\}\}")
+#: Options of a mount that let others' mounts through, or change one that is there.
+_SPREADING = frozenset({"shared", "rshared", "slave", "rslave", "remount", "move"})
 _BRIDGE_OPTIONS = frozenset(
     f"com.docker.network.{option}"
     for option in ("driver.mtu", "bridge.enable_icc", "bridge.enable_ip_masquerade", "container_iface_prefix")
@@ -54,15 +65,19 @@ def own_name(kind: str) -> Check:
 
     def check(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
         name = str(value)
-        if boundary.owns_name(name) or boundary.shares(kind, name) or boundary.takes_over(kind, name):
+        if boundary.shares(kind, name) or boundary.takes_over(kind, name):
             return ""
-        return f"{name} does not begin with {boundary.prefix}"
+        if not boundary.owns_name(name):
+            return f"{name} does not begin with {boundary.prefix}"
+        return f"{name} leads out of what begins with {boundary.prefix}" if ".." in name.split("/") else ""
 
     return check
 
 
 def mount_source(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
-    """Allow binds of own paths; of other mounts the source is a volume of the same file, or an image."""
+    """Allow binds of own paths; of other mounts the source is a volume of the same file, or the name of an image."""
+    if around.get("type") == "image":
+        return image(value, boundary, around)
     if around.get("type") != "bind" or (boundary.sockets and str(value) == boundary.sockets):
         return ""
     return boundary.outside_path(str(value), bool(around.get("read_only")))
@@ -78,7 +93,7 @@ def stack_mount(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> st
 def image(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow names of images: an id names whatever image of the machine has it, another environment's too."""
     text = str(value)
-    hidden = re.fullmatch(r"(?:sha256:)?[0-9a-f]{12,64}", text)
+    hidden = IMAGE_ID.fullmatch(text)
     return f"{text} is the id of an image, which does not say whose it is" if hidden else ""
 
 
@@ -171,7 +186,7 @@ def extra_host(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> st
     if address == "host-gateway":
         return f"{host} becomes the address of the machine, on which every environment publishes its ports"
     try:
-        number = ipaddress.ip_address(address)
+        number = ipaddress.ip_address(canonical_host(str(ipaddress.ip_address(address))))
     except ValueError:
         return f"{address} is not an address"
     return "" if number.is_global else f"{host} becomes {address}, an address of the machine or of another network"
@@ -179,17 +194,24 @@ def extra_host(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> st
 
 def upstream(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
     """Allow servers of the environment's own, and names and addresses on the internet."""
-    host = str(value).strip("[]").lower().rstrip(".")
+    written = str(value)
+    if is_disguised(written):
+        return f"{written} is an address in a form that hides which"
+    host = canonical_host(written)
     if host in boundary.hosts or boundary.owns_name(host) or boundary.shares("address", host):
         return ""
     try:
         number = ipaddress.ip_address(host)
     except ValueError:
-        if re.fullmatch(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+))*", host):
-            return f"{host} is an address in a form that hides which"
         known = "." in host and not host.endswith((".internal", ".local", ".localhost"))
         return "" if known else f"{host} is not a service of {boundary.prefix}"
     return "" if number.is_global else f"{host} is an address of the machine or of another network"
+
+
+def url(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
+    """Allow URLs of servers of the environment's own, and of the internet."""
+    authority = str(value).rpartition("://")[2].partition("/")[0].rpartition("@")[2]
+    return upstream(re.sub(r":\d+\Z", "", authority), boundary, around)
 
 
 def capability(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
@@ -250,7 +272,8 @@ def ulimit(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
     name, _equals, number = str(value).partition("=")
     if name in ("rtprio", "nice", "rttime", "sigpending", "msgqueue"):
         return f"{name} takes from every process of the machine"
-    return f"{name}: {number} is not a limit" if name == "nproc" and number == "-1" else ""
+    unlimited = name == "nproc" and re.search(r"-1\b|unlimited", number)
+    return f"{name}: {number} is not a limit" if unlimited else ""
 
 
 def logging_driver(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
@@ -258,29 +281,14 @@ def logging_driver(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) 
     return "" if str(value) in _LOGGING else f"{value} sends the log to something that others use too"
 
 
-def logging_option(value: Any, _boundary: Boundary, _around: Mapping[str, Any]) -> str:
-    """Allow the options of those drivers."""
-    name = str(value).partition("=")[0]
-    known = any(options.fullmatch(name) for options in _LOGGING.values())
+def logging_option(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
+    """Allow the options of those drivers, and a tag that says whose log it is."""
+    name, _equals, given = str(value).partition("=")
+    if name == "tag":
+        known = bool(_OWN_TAG.match(given)) or boundary.owns_name(given)
+        return "" if known else f"the tag {given} does not begin with {boundary.prefix}"
+    known = any(options.fullmatch(name) for options in (*_LOGGING.values(), _LOGGING_ANY))
     return "" if known else f"{name} names something outside of the container"
-
-
-def label(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
-    """Allow all but what makes Traefik send others' requests here: names and hosts that are not the environment's."""
-    key, _equals, text = str(value).partition("=")
-    named = _TRAEFIK.match(key)
-    if named and not boundary.owns_name(named[1].replace("-", "_")) and not boundary.owns_name(named[1]):
-        return f"{named[1]} is one name for all that Traefik serves, and does not begin with {boundary.prefix}"
-    if not named or not key.endswith(".rule"):
-        return ""
-    if re.search(r"\bHost(?:SNI)?Regexp\s*\(", text):
-        return "a pattern of hosts may match those of others: name each one with Host"
-    hosts = [
-        host for group in re.findall(r"\bHost(?:SNI)?\s*\(([^)]*)\)", text) for host in re.findall(r"[\w.*-]+", group)
-    ]
-    if not hosts:
-        return "a rule without Host takes the requests of every host"
-    return next(filter(None, (own_domain(host, boundary, around) for host in hosts)), "")
 
 
 def subnet(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:
@@ -311,9 +319,13 @@ def volume_options(options: Any, boundary: Boundary, _around: Mapping[str, Any])
     unknown = set(options) - {"type", "device", "o"}
     if unknown:
         return f"{', '.join(sorted(unknown))} is unknown"
+    flags = set(str(options.get("o", "")).replace(" ", "").split(","))
+    spreading = sorted(flags & _SPREADING)
+    if spreading:
+        return f"{spreading[0]} makes a mount of the one side appear on the other"
+    if flags & {"bind", "rbind"}:
+        # The kernel then looks at the device and not at the type, whatever that says.
+        return boundary.outside_path(str(options.get("device", "")), "ro" in flags)
     if kind == "tmpfs":
         return ""
-    flags = set(str(options.get("o", "")).replace(" ", "").split(","))
-    if kind in ("", "none", "bind") and flags & {"bind", "rbind"}:
-        return boundary.outside_path(str(options.get("device", "")), "ro" in flags)
     return f"type {kind or 'none'} mounts something that others can mount too"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import checks
+from . import checks, labels
 from .classes import INSIDE, TEXT, Class, Entry, at_most, bounded, inside_because, one_of, refused
 
 _MEMORY = bounded(checks.size, "1 byte to 1 TiB")
@@ -20,6 +20,11 @@ _REPLICAS = bounded(at_most(100), "at most 100: each of them takes memory and pr
 _REALTIME = refused("real-time scheduling takes the processor from every other container")
 _DEVICES = refused("a device belongs to the machine, and to whoever uses it besides")
 _WINDOWS = refused("only engines on Windows know it")
+_LABELS = Entry(
+    Class.TEXT,
+    labels.label,
+    "Traefik's names begin with the prefix, its and Caddy's hosts are own domains, and no job runs on the machine",
+)
 _SWARM = inside_because("a single engine ignores it")
 _MODELS = refused("a model runs outside of the environment's containers")
 _HOOK = {
@@ -78,7 +83,7 @@ _SERVICE: Mapping[str, Entry] = {
     "depends_on.*.required": INSIDE,
     "depends_on.*.restart": INSIDE,
     "deploy.endpoint_mode": _SWARM,
-    "deploy.labels.*": TEXT,
+    "deploy.labels.*": _LABELS,
     "deploy.mode": _SWARM,
     "deploy.placement.constraints.[]": _SWARM,
     "deploy.placement.max_replicas_per_node": _SWARM,
@@ -125,10 +130,12 @@ _SERVICE: Mapping[str, Entry] = {
     "ipc": bounded(checks.namespace("none", "private", "shareable"), "none, private, shareable, service:NAME"),
     "isolation": _WINDOWS,
     "label_file.[]": refused("labels from a file are not proved: write them under labels"),
-    "labels.*": Entry(Class.TEXT, checks.label, "Traefik's names begin with the prefix, its hosts are own domains"),
+    "labels.*": _LABELS,
     "links.[]": bounded(checks.own_service, "services of the same file"),
     "logging.driver": bounded(checks.logging_driver, "json-file, local, journald, none"),
-    "logging.options.*": bounded(checks.logging_option, "sizes, numbers, and which labels and settings are logged"),
+    "logging.options.*": bounded(
+        checks.logging_option, "sizes, numbers, which labels and settings are logged, and an own tag"
+    ),
     "mac_address": INSIDE,
     "mem_limit": _MEMORY,
     "mem_reservation": _MEMORY,
@@ -217,7 +224,9 @@ _NETWORK: Mapping[str, Entry] = {
     "ipam.config.[].aux_addresses.*": inside_because("an address of the subnet"),
     "ipam.config.[].gateway": inside_because("an address of the subnet"),
     "ipam.config.[].ip_range": inside_because("a part of the subnet"),
-    "ipam.config.[].subnet": Entry(Class.ADDRESS, checks.subnet, "private, and not the engine's own"),
+    "ipam.config.[].subnet": Entry(
+        Class.ADDRESS, checks.subnet, "private, not the engine's own, and at most a /16 (of IPv6 a /48)"
+    ),
     "ipam.driver": bounded(one_of("default"), "default"),
     "ipam.options.*": refused("options of an address driver act on the machine"),
     "labels.*": TEXT,

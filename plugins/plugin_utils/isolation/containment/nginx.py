@@ -17,6 +17,7 @@ from .classes import INSIDE, TEXT, Class, Entry, at_most, bounded, one_of, refus
 
 _LOG = Entry(Class.ADDRESS, checks.log_target, "a file, the container's output, or an own server's syslog")
 _UPSTREAM = Entry(Class.TEXT, None, "a server of the environment's own, or on the internet; no request decides which")
+_RESPONDER = Entry(Class.ADDRESS, checks.url, "a server of the environment's own, or on the internet")
 _UNREAD = refused("its servers are not read, so where they pass connections is not proved")
 
 #: Blocks whose lines are values of a variable or a type, not directives.
@@ -30,7 +31,7 @@ NGINX: Mapping[str, Entry] = {
         fastcgi_cache_key fastcgi_param grpc_set_header grpc_ssl_name if location
         log_format mirror proxy_cache_key proxy_cookie_domain proxy_redirect
         proxy_set_body proxy_set_header proxy_ssl_name return rewrite root scgi_param set
-        ssl_certificate ssl_certificate_key ssl_ocsp_responder ssl_stapling_responder sub_filter try_files
+        ssl_certificate ssl_certificate_key sub_filter try_files
         userid_domain uwsgi_param uwsgi_ssl_name valid_referers
         """,
     ),
@@ -43,6 +44,7 @@ NGINX: Mapping[str, Entry] = {
     "load_module": refused("a module brings directives that nobody classified"),
     "quic_bpf": bounded(one_of("off"), "off: it loads a program into the machine's kernel"),
     "resolver": Entry(Class.ADDRESS, checks.resolvers, "the engine's (127.0.0.11), or a public address"),
+    **rows(_RESPONDER, "ssl_ocsp_responder ssl_stapling_responder"),
     "server_name": Entry(Class.NAME, checks.server_name, "one of the environment's domains, or a name without a dot"),
     "ssl_engine": refused("an engine is a device of the machine, or code that nobody classified"),
     "worker_priority": bounded(at_most(20, 0), "0 to 20: below, others wait"),

@@ -21,6 +21,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from functools import lru_cache
 from typing import TypeVar
 
+from ..hosts import as_read
 from ..model import Environment, Fleet
 from .ownership import is_common, spellings
 
@@ -36,9 +37,15 @@ _PART_START = re.compile(r"(?:\A|(?<=[_-]))(?=[A-Za-z0-9])")
 #: A path behind a host's name is on that host; behind these schemes it is on this one.
 _PATH = re.compile(
     r"(?:(?<![\w.~:/-])|(?<=\bfile:)|(?<=\bunix:)|(?<=\bfile://)|(?<=\bunix://)|(?<=\bsqlite:///))"
-    r"/[\w.@+-]+(?:/[\w.@+-]+)+/?"
+    r"/[\w.@+-]+(?:/+[\w.@+-]+)+/*"
 )
+#: What a file of a domain is called behind its name: ``eduaiia.com.key``.
+_FILE_OF_DOMAIN = re.compile(r"\.(?:key|pem|crt|cer|csr|p12|pfx|conf)\Z", re.IGNORECASE)
 _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
+#: A host behind a user is that of a mail address, but in a URL.
+_HOST_OF_USER = re.compile(r"(?<=@)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
+_LONGEST_USER = 256
+_USER_OF_URL = re.compile(r"://[^\s/@]*@\Z")
 #: The scheme is bounded, or each letter of a long word would be tried as its beginning.
 _URL_PORT = re.compile(
     r"[a-z][a-z0-9+.-]{0,31}://(?:[^/@\s'\"]*@)?([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})(?!\d)"
@@ -108,6 +115,7 @@ class TokenIndex:
         """The identifiers of other environments in a text of ``reader_prefix``, by position."""
         if len(text) < 2 or not self._owners(text):
             return []
+        text = as_read(text)
         foreign = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
         return sorted(foreign, key=lambda token: (token[2], -len(token[1])))
 
@@ -119,22 +127,27 @@ class TokenIndex:
     def _possible_owners(self, text: str) -> frozenset[str]:
         """The environments whose identifiers a text contains on any machine, and :data:`_PERHAPS` where the machine
         decides: of a port, or a directory of several. Most of what a fleet repeats names nobody."""
+        text = as_read(text)
         found = {owner for word in _WORD.findall(text) for owner, _token, _position in self._in_word(word)}
         if "/" in text:
             found.update(*map(self._owners_of_path, _PATH.findall(text)))
-        if "." in text:
-            found.update(self._domains[host] for host in map(str.lower, _HOST.findall(text)) if host in self._domains)
+        found.update(filter(None, (self._owner_of_host(match[0]) for match in _hosts(text))))
         if "://" in text and _URL_PORT.search(text):
             found.add(_PERHAPS)
         return frozenset(found) if found else _NOBODY
 
     def _owners_of_path(self, written: str) -> Iterator[str]:
         """In whose directories a path lies, on any machine."""
-        path = posixpath.normpath(written)
+        path = _clean(written)
         while path not in ("/", ""):
             if path in self._by_path:
                 yield self._by_path[path]
             path = posixpath.dirname(path)
+
+    def _owner_of_host(self, written: str) -> str:
+        """The environment whose domain a host name is, or the name of a file that belongs to a domain."""
+        host = written.lower()
+        return self._domains.get(host) or self._domains.get(_FILE_OF_DOMAIN.sub("", host), "")
 
     def _tokens(self, text: str, reader: str) -> Iterator[Token]:
         for match in _WORD.finditer(text):
@@ -146,11 +159,10 @@ class TokenIndex:
         machine = self._machines.get(reader, "")
         if "/" in text:
             yield from self._in_paths(text, machine)
-        if "." in text:
-            for match in _HOST.finditer(text):
-                owner = self._domains.get(match[0].lower())
-                if owner:
-                    yield owner, match[0], match.start()
+        for match in _hosts(text):
+            owner = self._owner_of_host(match[0])
+            if owner:
+                yield owner, match[0], match.start()
         if "://" in text:
             yield from self._in_urls(text, machine)
 
@@ -186,7 +198,7 @@ class TokenIndex:
 
     def _in_paths(self, text: str, machine: str) -> Iterator[Token]:
         for match in _PATH.finditer(text):
-            path = posixpath.normpath(match[0])
+            path = _clean(match[0])
             while path not in ("/", ""):
                 owner = self._directories.get((machine, path))
                 if owner:
@@ -200,6 +212,21 @@ class TokenIndex:
                 owner = self._ports.get((machine, f"{int(match[2])}/tcp"))
                 if owner:
                     yield owner, f"{match[1]}:{match[2]}", match.start(1)
+
+
+def _hosts(text: str) -> Iterator[re.Match[str]]:
+    """The host names in a text."""
+    if "." in text:
+        yield from _HOST.finditer(text)
+        if "@" in text and "://" in text:
+            for match in _HOST_OF_USER.finditer(text):
+                if _USER_OF_URL.search(text, max(0, match.start() - _LONGEST_USER), match.start()):
+                    yield match
+
+
+def _clean(path: str) -> str:
+    """A path with one way to write it: a kernel reads several slashes as one."""
+    return posixpath.normpath(re.sub("/+", "/", path))
 
 
 def _single(pairs: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..hosts import canonical_host
 from ..model import ComposeProject, Environment, Fleet
 
 #: Names and addresses by which a container reaches its machine.
@@ -81,7 +82,7 @@ class Resolver:
 
     def resolve(self, environment: Environment, service: str, host: str, port: int) -> Server:
         """The server at ``host:port``, as seen from ``service``, or from any service if that is empty."""
-        host = host.lower().rstrip(".") if not host.startswith("/") else host
+        host = canonical_host(host)
         callers = [
             (project, name, definition)
             for project, name, definition in environment.services()
@@ -136,9 +137,10 @@ class Resolver:
     def _machine(self, environment: Environment, callers: Sequence[Any], host: str, port: int) -> Server | None:
         if host in _GATEWAYS or host in _gateways(callers):
             machine = environment.machine
-        elif host in self._fleet.machines:
+        elif host in self._fleet.machines and environment in self._domains.get(host, (environment,)):
             machine = host
         elif host in self._domains:
+            # It may be the machine's name as well; whose it is says more than where it leads.
             mine = self._domains[host]
             machine = mine[0].machine
             server = self._published(environment, machine, port)

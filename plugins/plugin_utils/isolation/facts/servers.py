@@ -44,7 +44,7 @@ def fleet_uses(fleet: Fleet) -> Mapping[str, tuple[Use, ...]]:
     """All uses of servers, by the environment's prefix."""
     found: dict[str, tuple[Use, ...]] = {}
     for environment in fleet.environments:
-        found[environment.prefix] = (*found.get(environment.prefix, ()), *uses(environment))
+        found[environment.prefix] = (*found.get(environment.prefix, ()), *environment.derived(uses))
     return found
 
 

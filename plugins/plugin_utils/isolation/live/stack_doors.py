@@ -66,7 +66,8 @@ def doors_wanted(prefix: str, observation: Observation, named: Sequence[str]) ->
 
 def door_changes(prefix: str, route: str, observation: Observation, named: Sequence[str] = ()) -> DoorChanges:
     """What has to change. ``route`` is what a door says of the stack's route where it has it; empty for a stack that is
-    behind no door. A node that gave no answer stays as it is."""
+    behind no door. A node that gave no answer stays as it is, with its label. The door of a host that has left the
+    swarm leads to no stack any more."""
     nodes, label = nodes_of(observation), door_label(prefix)
     states = {str(node["id"]): node for node in observation["stack"]["nodes"]}
     wanted = doors_wanted(prefix, observation, named) if route else []
@@ -74,10 +75,10 @@ def door_changes(prefix: str, route: str, observation: Observation, named: Seque
     leave, labels = [], {}
     for host, seen in nodes.items():
         state = states.get(node_id(seen))
-        if state is None or (route and state["availability"] != "active"):
+        if route and (state is None or state["availability"] != "active"):
             continue
-        has = state["labels"].get(label) == "true"
-        if has != (host in wanted):
+        has = state is not None and state["labels"].get(label) == "true"
+        if state is not None and has != (host in wanted):
             labels[node_id(seen)] = host in wanted
         if host not in wanted and (has or there[host]):
             leave.append(host)

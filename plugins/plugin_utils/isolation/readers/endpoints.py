@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
+from ..hosts import as_read, canonical_host
 from ..model import Environment, Setting, Where
 
 
@@ -24,7 +25,8 @@ def _by_word(**kinds: str) -> dict[str, str]:
 
 #: The family of server for each word of a URL's scheme, which is split at ``+``.
 _SCHEMES = _by_word(
-    database="postgres postgresql postgis pgsql psql timescale cockroachdb mysql mysql2 mariadb mongodb mssql",
+    database="postgres postgresql postgis pgsql psql timescale cockroachdb mysql mysql2 mariadb mongodb mssql oracle "
+    "sqlserver",
     redis="redis rediss valkey valkeys sentinel unix",
     amqp="amqp amqps pyamqp",
     web="http https ws wss",
@@ -42,6 +44,8 @@ _PORTS = {
     "mariadb": 3306,
     "mongodb": 27017,
     "mssql": 1433,
+    "oracle": 1521,
+    "sqlserver": 1433,
     "sentinel": 26379,
     "amqps": 5671,
     "http": 80,
@@ -61,7 +65,7 @@ _WORDS = _by_word(
 )
 
 _PARTS = _by_word(
-    host="HOST HOSTNAME HOSTS SERVER ADDR ADDRESS",
+    host="HOST HOSTNAME HOSTS SERVER SERVERS ADDR ADDRESS SENTINELS NODES",
     port="PORT",
     name="NAME DBNAME DATABASE DB VHOST",
     user="USER USERNAME",
@@ -70,6 +74,7 @@ _PARTS = _by_word(
 
 _PART = re.compile(rf"(.+?)_?({'|'.join(sorted(_PARTS, key=len, reverse=True))})\Z")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^\s\"'`<>{}\[\]|;\\]+(?:\[[0-9a-f:.]+\][^\s\"'`<>{}|;\\]*)?", re.I)
+_NO_HOST = re.compile(r"@|\A\d{1,7}\Z")
 _NEXT_URL = re.compile(r",(?=[a-z][a-z0-9+.-]*://)", re.I)
 _KEYWORD = re.compile(r"(?:^|\s)(host|hostaddr|port|dbname|user|password|options)\s*=\s*('[^']*'|\S+)")
 
@@ -177,7 +182,7 @@ def host_and_port(text: str, port: int = 0) -> tuple[str, int]:
         host, _unused, tail = text.partition(":")
     else:
         host, tail = text, ""
-    return host.lower() if not host.startswith("/") else host, int(tail) if tail.isdecimal() else port
+    return canonical_host(host), int(tail) if tail.isdecimal() else port
 
 
 def _parse_keywords(text: str) -> Endpoint | None:
@@ -220,7 +225,8 @@ def uses(environment: Environment) -> tuple[Use, ...]:
 
 def _urls(environment: Environment, service: str, settings: Mapping[str, Setting]) -> Iterator[Use]:
     for key, setting in settings.items():
-        for endpoint in find(setting.text):
+        text = setting.text if "://" in setting.text else as_read(setting.text)
+        for endpoint in find(text):
             yield Use(environment.prefix, service, key, endpoint, setting.where)
 
 
@@ -229,8 +235,9 @@ def _discrete(environment: Environment, service: str, settings: Mapping[str, Set
     for key, setting in settings.items():
         named = part_of(key)
         # MAIL_FROM_ADDRESS is a person's address, not a server's.
-        is_person = named is not None and named[2] == "host" and "@" in setting.text
-        if named and setting.text and "://" not in setting.text and not is_person:
+        # DB_NODES may be their number.
+        is_no_host = named is not None and named[2] == "host" and _NO_HOST.search(setting.text)
+        if named and setting.text and "://" not in setting.text and not is_no_host:
             groups.setdefault(named[:2], {})[named[2]] = setting
     for (family, group), parts in groups.items():
         if "host" not in parts or all(setting.service != service for setting in parts.values()):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..declared import declared_shares
+from ..facts.outside_services import MESSAGES, SEARCH, STORES, shared_services
 from ..facts.production import is_production
 from ..facts.server_owner import resolver
 from ..facts.servers import Placed, of_family
@@ -38,6 +39,8 @@ _IDENTITIES = (
     ("DD_SERVICE", "DD_ENV", ""),
     ("NEW_RELIC_APP_NAME", "NEW_RELIC_ENVIRONMENT", ""),
 )
+#: Settings that say whose account of a cloud is used.
+_CLOUD_ACCOUNTS = ("AWS_ACCOUNT_ID", "GOOGLE_CLOUD_PROJECT", "GCP_PROJECT", "GCP_PROJECT_ID", "AWS_ACCESS_KEY_ID")
 _STEM = re.compile(r"_?(?:INDEX|COLLECTION|NAMESPACE|ASSISTANT|VECTOR_STORE|PROJECT)(?:_NAME|_ID)?\Z", re.IGNORECASE)
 
 
@@ -149,58 +152,40 @@ def shared_index(fleet: Fleet) -> Judgement:
     yield from _search_servers(fleet)
 
 
-_SEARCH = re.compile(
-    r"(?:\w+_)?(ELASTIC(?:SEARCH)?|ES|OPENSEARCH|MEILI(?:SEARCH)?|TYPESENSE|SOLR|QDRANT|WEAVIATE|MILVUS|CHROMA)"
-    r"_(?:HOSTS?|URLS?|URI|NODES?|ENDPOINT|ADDRESS)",
-    re.IGNORECASE,
-)
-_SEARCH_NAME = re.compile(r"(?:INDEX|COLLECTION)(?:_NAME|_PREFIX)?\Z|_PREFIX\Z", re.IGNORECASE)
-_SEARCH_PORTS = {"TYPESENSE": 8108, "SOLR": 8983, "QDRANT": 6333, "WEAVIATE": 8080, "MILVUS": 19530, "CHROMA": 8000}
-
-
 def _search_servers(fleet: Fleet) -> Iterator[Hit]:
     """Yield search servers outside of the fleet that several environments use, and whose indices do not differ."""
-    found: dict[str, dict[str, tuple[str, Where]]] = {}
-    for environment in fleet.environments:
-        for setting in environment.settings:
-            match = _SEARCH.fullmatch(setting.key) if setting.text else None
-            if match is None:
-                continue
-            kind = match[1].upper()
-            default = 7700 if kind.startswith("MEILI") else _SEARCH_PORTS.get(kind, 9200)
-            host, port = host_and_port(_authority(setting.text), default)
-            server = resolver(fleet).resolve(environment, setting.service, host, port)
-            if not server.owner and not _LOCAL.fullmatch(host):
-                names = [
-                    other.text
-                    for other in environment.settings
-                    if other.key.upper().startswith(kind[:4]) and _SEARCH_NAME.search(other.key)
-                ]
-                found.setdefault(server.identity, {}).setdefault(
-                    environment.prefix, (" ".join(sorted(names)), setting.where)
-                )
-    for identity, uses in found.items():
-        names = [name for name, _where in uses.values()]
-        if len(uses) > 1:
-            yield Hit(
-                tuple(uses),
-                identity,
-                f"{listing(uses)} use the same search server, {identity}: what one indexes, deletes or rebuilds "
-                "changes what the other finds.",
-                "Give each environment its own server, or index names that begin with its prefix and a key limited "
-                "to them.",
-                tuple(where for _name, where in uses.values()),
-                severity=Severity.LOW if "" not in names and len(set(names)) == len(names) else None,
-            )
+    for identity, uses, apart in shared_services(fleet, SEARCH):
+        yield Hit(
+            tuple(uses),
+            identity,
+            f"{listing(uses)} use the same search server, {identity}: what one indexes, deletes or rebuilds "
+            "changes what the other finds.",
+            "Give each environment its own server, or index names that begin with its prefix and a key limited to "
+            "them.",
+            tuple(uses.values()),
+            severity=Severity.LOW if apart else None,
+        )
 
 
-_LOCAL = re.compile(r"localhost|127\..*|::1|0\.0\.0\.0|", re.IGNORECASE)
-
-
-def _authority(text: str) -> str:
-    """The host and port of the first URL in a setting."""
-    first = re.split(r"[\s,]+", text.strip("[]'\" "))[0].strip("'\"")
-    return (first.partition("://")[2] or first).partition("/")[0].rpartition("@")[2]
+@rule("shared-service", "SE-11", "RC-01", "RC-06", severity=Severity.HIGH)
+def shared_service(fleet: Fleet) -> Judgement:
+    """Two environments use one message broker, cache or other store elsewhere, and no name keeps them apart."""
+    for identity, uses, apart in shared_services(fleet, (*MESSAGES, *STORES)):
+        yield Hit(
+            tuple(uses),
+            identity,
+            f"{listing(uses)} use the same server, {identity}"
+            + (
+                ", under different names: only its access rules, which no file here shows, keep them apart."
+                if apart
+                else ", and no topic, group, prefix or database of theirs differs: each gets the other's messages, or "
+                "finds and replaces what the other keeps there."
+            ),
+            "Give each environment its own server, or set names that begin with its prefix (KAFKA_GROUP_ID, "
+            "MQTT_TOPIC_PREFIX, MEMCACHED_KEY_PREFIX).",
+            tuple(uses.values()),
+            severity=Severity.LOW if apart else None,
+        )
 
 
 @rule("shared-identity", "SE-09", severity=Severity.LOW)
@@ -296,4 +281,6 @@ def _account(environment: Environment, stem: str) -> str:
     for key, value, _where, _declared in values_of(environment):
         if key.upper().startswith(f"{stem}_") and key.upper().endswith(("API_KEY", "TOKEN", "_KEY")):
             return fingerprint(value) if isinstance(value, str) else f"sealed {environment.prefix}"
-    return ""
+    known = {key.upper(): value for key, value, _where, _declared in values_of(environment)}
+    cloud = next((known[key] for key in _CLOUD_ACCOUNTS if key in known), "")
+    return fingerprint(cloud) if isinstance(cloud, str) else f"sealed {environment.prefix}"

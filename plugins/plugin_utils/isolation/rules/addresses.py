@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
 from ..facts.ownership import sharers
-from ..facts.service_kinds import words_of
+from ..facts.service_kinds import texts, words_of
 from ..model import Claim, Environment, Fleet, Severity, Where
 from ..naming import INTERFACE_NAME
+from ..readers.endpoints import uses
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 from .ports import is_local
@@ -157,14 +158,17 @@ def container_address(fleet: Fleet) -> Judgement:
             )
 
 
-_ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.])")
+#: With a word behind it, it is a version: ``172.20.3.1-beta``.
+_ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.]|-[A-Za-z])")
 #: Found faster than an address; most documents have neither.
 _FOUR_NUMBERS = re.compile(r"\d\.\d+\.\d+\.\d")
+#: Keys of a service that run something.
+_RUN = frozenset({"command", "entrypoint", "healthcheck", "post_start", "pre_stop"})
 _POINTING = ("shell", "cron", "systemd", "workflow", "ansible", "pgbouncer")
 
 
 def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """Yield IPv4 addresses in nginx upstreams, settings and scripts, each once per place."""
+    """Yield IPv4 addresses in nginx upstreams, settings, services' commands and scripts, each once per place."""
     found: dict[tuple[str, Where], None] = {}
     for directive in environment.directives:
         if directive.name in ("proxy_pass", "server", "fastcgi_pass", "uwsgi_pass", "grpc_pass"):
@@ -172,6 +176,16 @@ def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
             found.update({(address, directive.where): None for address in _ADDRESS.findall(text)})
     for setting in environment.settings:
         found.update({(address, setting.where): None for address in _ADDRESS.findall(setting.text)})
+    for use in environment.derived(uses):
+        # A driver reads addresses in other spellings too.
+        hosts = (host for host, _port in use.endpoint.hosts)
+        found.update({(host, use.where): None for host in hosts if _ADDRESS.fullmatch(host)})
+    for project, name, service in environment.services():
+        for key in _RUN & service.keys():
+            said = " ".join(texts(service[key]))
+            if not _FOUR_NUMBERS.search(said):
+                continue
+            found.update({(item, project.where("services", name, key)): None for item in _ADDRESS.findall(said)})
     for document in environment.documents:
         if document.kind in _POINTING and _FOUR_NUMBERS.search(document.text):
             for where, line in code_lines(document):

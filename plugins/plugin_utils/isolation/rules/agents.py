@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..containment.boundary import boundary_of
+from ..containment.labels import host_pattern
 from ..facts.domains import neighbours
 from ..facts.service_kinds import command_text, words_of
-from ..model import Fleet, Severity
+from ..model import Fleet, Setting, Severity
+from ..readers.frameworks import items
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule
 
@@ -32,6 +35,41 @@ def shared_agent_label(fleet: Fleet) -> Judgement:
             places(claims),
             machine,
         )
+
+
+#: What a container tells nginx-proxy and its companion for certificates, which serve the whole machine.
+_ANNOUNCED = frozenset({"VIRTUAL_HOST", "LETSENCRYPT_HOST", "ACME_HOST", "SELF_SIGNED_HOST"})
+
+
+@rule("announced-host", "NM-06", severity=Severity.HIGH)
+def announced_host(fleet: Fleet) -> Judgement:
+    """A container has the machine's proxy send it requests for hosts that are not its environment's."""
+    for environment in fleet.environments:
+        boundary = environment.derived(boundary_of)
+        told: set[tuple[str, str]] = set()
+        for setting in environment.settings if environment.variables else ():
+            for host in _announced(setting):
+                problem = host_pattern(host, boundary)
+                if problem and (setting.key, host) not in told:
+                    told.add((setting.key, host))
+                    yield Hit(
+                        (environment.prefix,),
+                        f"{setting.key} {host}",
+                        f"{setting.key} of {environment.prefix} announces {host} to the proxy of "
+                        f"{environment.machine}: {problem}. It sends those requests to {environment.prefix}, "
+                        "whoever they were for.",
+                        "Announce the environment's own domains: "
+                        f"{', '.join(environment.domains) or 'bulkhead_domains'}.",
+                        (setting.where,),
+                        environment.machine,
+                    )
+
+
+def _announced(setting: Setting) -> list[str]:
+    """The hosts that a setting announces: a list, or the first keys of a mapping."""
+    if setting.key == "VIRTUAL_HOST_MULTIPORTS":
+        return re.findall(r"^[\"']?([^\s\"':{}]+)[\"']?\s*:", setting.text, re.MULTILINE)
+    return items(setting.text) if setting.key in _ANNOUNCED else []
 
 
 @rule("machine-wide-agent", "NM-06", severity=Severity.HIGH, of_machine=True)

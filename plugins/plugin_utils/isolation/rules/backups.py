@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..facts.guards import checked_variables
-from ..facts.ownership import foreign_owner_of_path, sharers
+from ..facts.ownership import carries_name, foreign_owner_of_path, sharers, short_names
 from ..facts.path_patterns import Pattern, absolute, meetings
 from ..facts.workflows import environment_commands
 from ..model import Environment, Fleet, Severity, Where
@@ -155,6 +155,70 @@ def _written(environment: Environment, pipeline: Sequence[Command]) -> Iterator[
 def _option_values(argv: Sequence[str], options: Sequence[str]) -> list[str]:
     found = [argv[index + 1] for index, word in enumerate(argv[:-1]) if word in options]
     return found + [word.partition("=")[2] for word in argv if word.partition("=")[0] in options and "=" in word]
+
+
+#: Programs that copy what is in a directory, or delete, at a place elsewhere; and the verbs with which they do.
+_COPIES_CONTENT = {
+    "rclone": frozenset({"copy", "copyto", "sync", "move", "moveto", "bisync", "purge", "delete", "deletefile"}),
+    "aws": frozenset({"cp", "sync", "mv", "rm"}),
+    "s3cmd": frozenset({"sync", "put", "del", "rm"}),
+    "mc": frozenset({"mirror", "cp", "rm"}),
+    "gsutil": frozenset({"rsync", "rm"}),
+    "gcloud": frozenset({"rsync", "rm"}),
+    "azcopy": frozenset({"copy", "sync", "remove"}),
+    "b2": frozenset({"sync", "rm"}),
+}
+#: Programs that keep backups of several under one roof, and the verbs that delete some of them.
+_FORGETS = {"restic": frozenset({"forget"}), "borg": frozenset({"prune", "delete"}), "kopia": frozenset({"delete"})}
+_MARKED = re.compile(r"\$\{?(?:BULKHEAD_PREFIX|BULKHEAD_BACKUP_NAME)\b")
+#: A backup's directory, meant as what is in it.
+_CONTENT = re.compile(r"\$\{?BULKHEAD_BACKUP\}?[\"']?/[.*]?[\"']?\Z")
+#: Options of tar that name the file that it makes.
+_WRITES_TAR = re.compile(r"-?[A-Za-z]*c[A-Za-z]*f\Z|-f|--file\b")
+_COPY_COMMAND = "bulkhead_backup_copy_command"
+
+
+@rule("unmarked-copy", "OP-03", severity=Severity.HIGH)
+def unmarked_copy(fleet: Fleet) -> Judgement:
+    """A backup is copied to a place that does not say whose it is, or deletes what is there."""
+    for environment in fleet.environments:
+        for document in environment.documents:
+            if document.path != _COPY_COMMAND:
+                continue
+            for command in machine_commands(document):
+                does = _acts_elsewhere(command)
+                if does and not any(_says_whose(environment, word) for word in command.raw):
+                    yield Hit(
+                        (environment.prefix,),
+                        f"{_COPY_COMMAND}: {command.program}",
+                        f"{_COPY_COMMAND} of {environment.prefix} runs {command.text}, whose place does not say whose "
+                        f"backups are there: with the same command in another environment each {does} the other's.",
+                        "Put $BULKHEAD_PREFIX or $BULKHEAD_BACKUP_NAME, which begins with the prefix, into the place"
+                        + (", or into the tag or pattern that it deletes by." if does == "deletes" else "."),
+                        (environment.origin(_COPY_COMMAND),),
+                    )
+
+
+def _says_whose(environment: Environment, word: str) -> bool:
+    """Whether a word of a command names the environment: in full, or as the one that it is of its project."""
+    words = set(re.split(r"[^a-z0-9]+", word.lower()))
+    return bool(_MARKED.search(word) or carries_name(environment, word) or words & short_names(environment))
+
+
+def _acts_elsewhere(command: Command) -> str:
+    """What a command does to what is at its place already; empty if nothing."""
+    words = set(command.argv[1:])
+    if words & _FORGETS.get(command.program, frozenset()):
+        return "deletes"
+    if words & _COPIES_CONTENT.get(command.program, frozenset()):
+        deletes = words & {"sync", "purge", "delete", "rm", "del", "remove", "--delete", "--remove", "bisync"}
+        return "deletes" if deletes else "overwrites"
+    content = any(_CONTENT.search(word) for word in command.raw)
+    if command.program in ("rsync", "cp") and content:
+        return "deletes" if any(word.startswith("--delete") for word in words) else "overwrites"
+    if command.program == "tar" and any(_WRITES_TAR.match(word) for word in words) and "-" not in words:
+        return "overwrites"
+    return ""
 
 
 _RESTORERS = frozenset(("pg_restore", "psql", "dropdb", "mysql", "mongorestore"))

@@ -112,8 +112,7 @@ def cloud_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Se
     known = {setting.key.upper(): setting.text for setting in environment.settings if setting.text}
     if any(key in known and "amazonaws" not in known[key] for key in _ENDPOINTS):
         return  # a server of its own that speaks the same protocol
-    account = next((known[key] for key in _ACCOUNTS if key in known), "")
-    region = next((known[key] for key in _PLACES if key in known), "")
+    account, region = _cloud_place(environment)
     for setting in environment.settings:
         if _AWS_QUEUE.fullmatch(setting.text):
             yield (setting.text.rstrip("/"),), setting
@@ -121,11 +120,26 @@ def cloud_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Se
             yield (account, region, setting.text), setting
 
 
+def _celery_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Setting]]:
+    """Yield the queues of AWS that Celery's workers use: they are named by no URL, and else all have its default."""
+    for setting in environment.settings:
+        if setting.text.startswith("sqs://") and re.match(r"sqs://[^/]*/?\Z", setting.text):
+            for queue in sorted(_queues(environment)):
+                yield (*_cloud_place(environment), queue), setting
+
+
+def _cloud_place(environment: Environment) -> tuple[str, str]:
+    """The account and region of AWS that settings name, as far as they can be read."""
+    known = {setting.key.upper(): setting.text for setting in environment.settings if setting.text}
+    account = next((known[key] for key in _ACCOUNTS if key in known), "")
+    return account, next((known[key] for key in _PLACES if key in known), "")
+
+
 def _cloud_queues(fleet: Fleet) -> Iterator[Hit]:
     """Yield queues of one AWS account that several environments name."""
     found: dict[tuple[str, ...], dict[str, Setting]] = {}
     for environment in fleet.environments:
-        for place, setting in cloud_queues(environment):
+        for place, setting in (*cloud_queues(environment), *_celery_queues(environment)):
             found.setdefault(place, {}).setdefault(environment.prefix, setting)
     for place, uses in found.items():
         if len(uses) > 1:

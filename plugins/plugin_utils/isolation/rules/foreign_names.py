@@ -13,6 +13,7 @@ from typing import Any
 from ..facts.code_lines import code_lines
 from ..facts.effects import printed_lines
 from ..facts.names_in_text import TokenIndex
+from ..facts.outside_services import names_resource
 from ..facts.ownership import sharers
 from ..facts.service_kinds import texts, words_of
 from ..model import ComposeProject, Directive, Environment, Fleet, Severity, Where
@@ -115,7 +116,7 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
             yield False, " ".join(texts(service[key])), (project, "services", name, key)
         for entry, text in (service.get("environment") or {}).items():
             if isinstance(text, str):
-                yield False, text, (project, "services", name, "environment", entry)
+                yield False, _searched(entry, text), (project, "services", name, "environment", entry)
         for entry, text in (service.get("labels") or {}).items():
             # An agent reads the names of labels as well.
             yield False, f"{entry} {text}", (project, "services", name, "labels", entry)
@@ -135,7 +136,7 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
                     yield False, " ".join(texts(rest)), (project, section, name)
     for setting in environment.settings:
         if not setting.service:
-            yield False, setting.text, setting.where
+            yield False, _searched(setting.key, setting.text), setting.where
     for directive in environment.directives:
         yield False, " ".join(directive.args), directive.where
     for document in environment.documents:
@@ -143,6 +144,11 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
         for where, line in code_lines(document):
             if where.line not in shown:
                 yield document.kind in _ACTING, line, where
+
+
+def _searched(key: str, text: str) -> str:
+    """The text of a setting. Topics, subjects and places in a bucket have their words between dots and slashes."""
+    return re.sub(r"[./:]+", "_", text).strip("_") if text and names_resource(key) else text
 
 
 def _nearest(place: tuple[Any, ...], token: str) -> Where:

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ..containment.boundary import boundary_of
 from ..containment.checks import upstream
 from ..facts.servers import upstreams
+from ..hosts import is_disguised
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.nginx.meaning import undecided
 from . import Hit, Judgement, rule
@@ -25,17 +27,24 @@ def outside_upstream(fleet: Fleet) -> Judgement:
             f"upstream {target}",
             f"The nginx of {environment.prefix} passes requests to {target}: {problem}. Its visitors reach "
             "what only the machine, or only that network, should.",
-            "Name a service of the environment, or declare the address in bulkhead_shared (kind: address) with a "
-            "reason.",
+            f"Name a service of the environment{_meant(environment, target)}, or declare the address in "
+            "bulkhead_shared (kind: address) with a reason.",
             (where,),
             environment.machine,
         )
 
 
+def _meant(environment: Environment, target: str) -> str:
+    """The name by which a service is reached, where its short name was written: ``aiia_staging_django``."""
+    short = target.partition(":")[0].lower()
+    names = sorted(name for name in environment.derived(boundary_of).hosts if short in re.split("[_-]", name.lower()))
+    return f" (here {names[0]})" if names else ""
+
+
 def _problems(fleet: Fleet) -> Iterator[tuple[Environment, str, str, Where]]:
     for environment, reference, server in fleet.derived(upstreams):
         # Another environment's server has a rule of its own.
-        if environment.variables and not server.owner:
+        if environment.variables and (not server.owner or is_disguised(reference.attributes["host"])):
             problem = upstream(reference.attributes["host"], environment.derived(boundary_of), {})
             if problem:
                 yield environment, reference.target, problem, reference.where

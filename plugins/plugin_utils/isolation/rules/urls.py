@@ -52,7 +52,7 @@ def _addresses(fleet: Fleet) -> Iterator[tuple[str, str, str, int, Where, str]]:
         for setting in environment.settings:
             bare = kind_of(setting.key) == BASE_URL or (_BARE_HOST.match(setting.key) and not kind_of(setting.key))
             if bare and setting.text and "://" not in setting.text:
-                host, port = host_and_port(setting.text.partition("/")[0], environment.https_port or 443)
+                host, port = host_and_port(setting.text.lstrip("/").partition("/")[0], environment.https_port or 443)
                 yield environment.prefix, setting.key, host, port, setting.where, setting.service
 
 

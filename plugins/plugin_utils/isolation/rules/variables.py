@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
+from ..declared import declared_shares
 from ..facts.names_in_text import TokenIndex
 from ..model import Environment, Fleet, Severity
 from ..readers.ansible.inventory import leaves
@@ -39,6 +40,11 @@ def foreign_variable(fleet: Fleet) -> Judgement:
         for name, text in _texts(environment):
             tokens = index.owners_in(text, environment.prefix)
             for owner in dict.fromkeys(token[0] for token in tokens):
+                if all(
+                    ("path", text) in set(declared_shares(fleet.by_prefix[party]))
+                    for party in (environment.prefix, owner)
+                ):
+                    continue  # such as a wildcard certificate that is called like the one's domain
                 word = next((token[1] for token in tokens if token[0] == owner), "")
                 yield Hit(
                     (environment.prefix, owner),

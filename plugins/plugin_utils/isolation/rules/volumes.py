@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ..declared import adopted_volumes
 from ..facts.compose_calls import ComposeCall, compose_calls
+from ..facts.names_in_text import TokenIndex
 from ..facts.ownership import owner_of_name
 from ..facts.storage_contents import contents, uses
 from ..model import ComposeProject, Document, Environment, Fleet, Severity, Where
@@ -51,6 +52,7 @@ def foreign_volume(fleet: Fleet) -> Judgement:
         makers = [prefix for prefix, (external, _unused) in here.items() if not external]
         named = owner_of_name(fleet, name)
         for prefix, (external, where) in here.items():
+            named = named or _spelled_owner(fleet, fleet.by_prefix[prefix], name)
             others = [maker for maker in makers if maker != prefix]
             if external and others:
                 owner = others[0]
@@ -75,6 +77,13 @@ def foreign_volume(fleet: Fleet) -> Judgement:
                 (where,),
                 machine,
             )
+
+
+def _spelled_owner(fleet: Fleet, environment: Environment, name: str) -> str:
+    """The other environment whose name a volume that is taken over carries in another spelling; empty if none."""
+    if name not in adopted_volumes(environment).values():
+        return ""
+    return next((owner for owner, *_token in fleet.derived(TokenIndex).owners_in(name, environment.prefix)), "")
 
 
 def _is_taken_over(environment: Environment, name: str, owner: Environment) -> bool:

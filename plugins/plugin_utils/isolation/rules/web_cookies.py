@@ -47,6 +47,8 @@ def _cookie_domains(environment: Environment) -> Iterator[tuple[str, str, Where]
     for item in environment.directives:
         if item.name == "proxy_cookie_domain" and len(item.args) == 2 and "$" not in item.args[1]:
             yield cookie_scope(item.args[1]), "proxy_cookie_domain", item.where
+        elif item.name == "userid_domain" and item.args[:1] and item.args[0] != "none":
+            yield cookie_scope(item.args[0]), "userid_domain", item.where
         elif item.name == "add_header" and item.args[:1] and item.args[0].lower() == "set-cookie":
             match = _COOKIE_DOMAIN.search(" ".join(item.args[1:]))
             if match:

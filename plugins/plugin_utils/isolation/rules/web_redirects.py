@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..facts.domains import domains, neighbours, own_servers, owner_of_port
 from ..model import Directive, Environment, Fleet, Severity, Where
@@ -33,6 +33,12 @@ def _victim(fleet: Fleet, environment: Environment, port: int) -> str:
     return next(unknown, "")
 
 
+def _is_own(domains_of: Sequence[str], host: str) -> bool:
+    """Whether a host name may be an environment's: one of its domains or below one. An empty one is that of the
+    request, and of an environment without domains any may be."""
+    return not (host and domains_of) or any(host == domain or host.endswith(f".{domain}") for domain in domains_of)
+
+
 def _published(environment: Environment, scheme: str) -> int | None:
     return environment.https_port if scheme == "https" else environment.http_port
 
@@ -51,7 +57,7 @@ def redirect_drops_port(fleet: Fleet) -> Judgement:
             usual = _USUAL[scheme]
             if foreign:
                 victim = foreign[0][1]
-            elif port or _published(environment, scheme) == usual:
+            elif port or _published(environment, scheme) == usual or not _is_own(known.of[environment.prefix], host):
                 continue
             else:
                 victim = _victim(fleet, environment, usual)
@@ -134,7 +140,8 @@ def host_without_port(fleet: Fleet) -> Judgement:
         if published in (None, usual):
             continue
         victim = _victim(fleet, environment, usual)
-        places = [where for headers, where in _passes(environment) if _loses_port(environment, headers, published)]
+        own = domains(fleet).of[environment.prefix]
+        places = [where for headers, where in _passes(environment) if _loses_port(environment, own, headers, published)]
         if places and victim:
             yield Hit(
                 (environment.prefix, victim),
@@ -148,9 +155,14 @@ def host_without_port(fleet: Fleet) -> Judgement:
             )
 
 
-def _loses_port(environment: Environment, headers: Mapping[str, str], published: int | None) -> bool:
-    if not re.fullmatch(r"\$\{?(?:host|server_name)\}?|[A-Za-z0-9.-]+", headers.get("host", "")):
+def _loses_port(
+    environment: Environment, own: Sequence[str], headers: Mapping[str, str], published: int | None
+) -> bool:
+    host = headers.get("host", "")
+    if not re.fullmatch(r"\$\{?(?:host|server_name)\}?|[A-Za-z0-9.-]+", host):
         return False
+    if not host.startswith("$") and not _is_own(own, host.lower()):
+        return False  # what it passes on is a request to somebody else's site
     port = headers.get("x-forwarded-port", "")
     if port == str(published) and switched_on(environment, FORWARDED_PORT):
         return False

@@ -218,6 +218,16 @@ def _shared_instances(fleet: Fleet) -> list[list[tuple[Environment, object]]]:
     return [list(members) for members in instances(fleet).values() if len(members) > 1]
 
 
+#: Shorter than the prefix of any provider's network, by version: half of all addresses are everybody's.
+_NO_NETWORK = {4: 8, 6: 16}
+#: Where engines have their containers, and the shortest prefix that names a proxy's own network there. In 10.0.0.0/8
+#: the engine has addresses only if it is told to, and a network of a cloud has a /16.
+_CONTAINERS = tuple(
+    (ipaddress.ip_network(pool), limit)
+    for pool, limit in (("172.16.0.0/12", 20), ("192.168.0.0/16", 20), ("10.0.0.0/8", 16), ("fc00::/7", 56))
+)
+
+
 @rule("trusted-proxy-range", "WB-23", "NW-06", severity=Severity.MEDIUM)
 def trusted_proxy_range(fleet: Fleet) -> Judgement:
     """Whole ranges of Docker's addresses are trusted as proxies, the containers of others among them."""
@@ -280,5 +290,9 @@ def _too_wide(text: str) -> bool:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
-    limit = 20 if network.version == 4 else 56
-    return network.prefixlen < limit and (network.is_private or network.prefixlen == 0)
+    if network.prefixlen < _NO_NETWORK[network.version]:
+        return True
+    limit = next(
+        (limit for pool, limit in _CONTAINERS if network.version == pool.version and network.overlaps(pool)), 0
+    )
+    return network.prefixlen < limit

@@ -148,3 +148,12 @@ def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
     ):
         assert len([text for text in wrong if words in text]) == 1, words
     assert "at least one address" in settings_problems(DoorSettings(addresses=()))[0]
+
+
+@pytest.mark.parametrize(
+    ("network", "wrong"),
+    [("0.0.0.0/0", 1), ("::/0", 1), ("128.0.0.0/1", 1), ("10.0.0.0/8", 0), ("192.0.2.10", 0), ("2001:db8::/32", 0)],
+)
+def test_everybody_is_no_balancer(network: str, wrong: int) -> None:
+    """Who may send the PROXY protocol says who every visitor is."""
+    assert len(settings_problems(DoorSettings(trusted=(network,)))) == wrong

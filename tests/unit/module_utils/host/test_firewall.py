@@ -453,7 +453,8 @@ def test_an_optional_guard(machine: Machine, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_dead_environments_left(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guard whose networks are gone is removed with the next change, unless its environment is registered here."""
+    """A guard whose networks are gone is removed with the next deployment that changes rules, unless its environment is
+    registered here. An environment that goes takes only its own with it."""
     gone, kept, alive = (firewall_chain(prefix) for prefix in ("gone", "kept", "alive"))
     for chain, prefix in ((gone, "gone"), (kept, "kept"), (alive, "alive")):
         rules = chain_rules(4, chain, prefix, [f"br-{prefix}"], PORTS)
@@ -463,8 +464,12 @@ def test_what_dead_environments_left(machine: Machine, monkeypatch: pytest.Monke
     monkeypatch.setattr(firewall_module, "_is_interface", lambda name: name not in ("br-gone", "br-kept"))
     Path(machine.state, "environments", "kept").mkdir(parents=True)
     machine.network()
+    before = machine.saved["iptables"]
     machine.guard().apply(PORTS)
     assert [chain in machine.saved["iptables"] for chain in (gone, kept, alive, CHAIN)] == [False, True, True, True]
+    machine.saved["iptables"] = restored(before, guard(before))
+    machine.guard(None).apply(None)
+    assert machine.saved["iptables"] == before
 
 
 @pytest.mark.parametrize(("at", "prefix"), [(1, PREFIX), (1, "gone"), (2, "gone"), (2, "other")])

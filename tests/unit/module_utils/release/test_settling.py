@@ -43,7 +43,7 @@ def engine(tmp_path: Path) -> FakeEngine:
 
 def test_there_and_back(clock: Clock, engine: FakeEngine) -> None:
     """Both names have not been asked for a second when their turn comes: only what is under way is waited for."""
-    waits = Settling(engine)  # type: ignore[arg-type]
+    waits = Settling(engine)
     clock.now += 2  # the stand-in gets healthy
     waits.before("web_next")
     waits.after("web")
@@ -55,7 +55,7 @@ def test_there_and_back(clock: Clock, engine: FakeEngine) -> None:
 
 def test_a_name_that_was_asked_for_just_now(clock: Clock, engine: FakeEngine) -> None:
     """Near miss: nginx still knows the address of the container that had the name, so it is given time to forget."""
-    waits = Settling(engine)  # type: ignore[arg-type]
+    waits = Settling(engine)
     clock.now += 2
     waits.after("web_next")
     clock.now += 0.25
@@ -64,7 +64,7 @@ def test_a_name_that_was_asked_for_just_now(clock: Clock, engine: FakeEngine) ->
 
 
 def test_a_run_that_just_began_does_not_know_who_asked(clock: Clock, engine: FakeEngine) -> None:
-    waits = Settling(engine)  # type: ignore[arg-type]
+    waits = Settling(engine)
     clock.now += 0.4
     waits.before("web")
     assert clock.slept == [0.6]
@@ -73,7 +73,7 @@ def test_a_run_that_just_began_does_not_know_who_asked(clock: Clock, engine: Fak
 @pytest.mark.parametrize(("ago", "waited"), [(0.5, 5.5), (5.8, SETTLING), (60, SETTLING)])
 def test_after_the_engine_was_away(clock: Clock, engine: FakeEngine, ago: float, waited: float) -> None:
     """nginx asks it again after five seconds, and only then does the request reach the container of the old way."""
-    waits = Settling(engine)  # type: ignore[arg-type]
+    waits = Settling(engine)
     engine.lost = clock.now
     clock.now += ago
     waits.after("web")

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import images
 from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.images import remove_unneeded_images
 
 REPOSITORY = "registry.example.com/shop/app_prod_django"
@@ -25,9 +28,11 @@ def image(number: int, *tags: str, repository: str = REPOSITORY) -> dict[str, An
 class Node:
     """A node's engine with some images, of which one is a container's."""
 
-    def __init__(self, images: list[dict[str, Any]], used: str = "", refuses: str = "") -> None:
+    def __init__(self, images: list[dict[str, Any]], used: str = "", refuses: str = "", looks: int = 1000) -> None:
+        """``looks`` is how often the container is found before it is gone."""
         self.images = images
         self.used = used
+        self.looks = looks
         self.refuses = refuses
         self.removed: list[tuple[str, ...]] = []
         self.listed: tuple[str, ...] = ()
@@ -39,7 +44,8 @@ class Node:
         return "\n".join(image["Id"] for image in self.images)
 
     def inspect(self, _ids: list[str]) -> list[dict[str, Any]]:
-        return [{"Image": self.used}]
+        self.looks -= 1
+        return [{"Image": self.used, "Name": "/app_prod_django.1.x"}] if self.looks >= 0 else []
 
     def docker(self, *args: str, **_options: Any) -> tuple[int, str, str]:
         if args[1] == "inspect":
@@ -47,9 +53,9 @@ class Node:
         self.removed.append(args[2:])
         return (1, "", self.refuses) if self.refuses else (0, "", "")
 
-    def forget(self, *kept: str) -> list[str]:
+    def forget(self, *kept: str, limit: float = 0) -> list[str]:
         engine: Any = self
-        return remove_unneeded_images(engine, "app_prod", REPOSITORY, kept)
+        return remove_unneeded_images(engine, "app_prod", REPOSITORY, kept, limit)
 
 
 def test_what_is_kept_or_used_stays() -> None:
@@ -70,3 +76,13 @@ def test_names_of_others_stay() -> None:
 def test_what_the_engine_keeps_is_told() -> None:
     assert Node([image(1)], refuses="conflict: in use").forget() == ["conflict: in use"]
     assert Node([]).forget() == []
+
+
+def test_the_containers_of_a_destroyed_stack_end_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a limit it waits for them, and one that stays is named."""
+    clock = iter(range(100))
+    monkeypatch.setattr(images, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _seconds: None))
+    node = Node([image(1)], used="id-1", looks=3)
+    assert node.forget(limit=10) == [] and node.removed == [(f"{REPOSITORY}@{digest(1)}",)]
+    node = Node([image(1)], used="id-1")
+    assert node.forget(limit=10) == ["id-1: container app_prod_django.1.x has it"] and node.removed == []

@@ -189,7 +189,7 @@ def test_nodes_forget_images() -> None:
     step.declaration.values = {**VALUES, "bulkhead_image": ""}
     stack_images.forget_images(cast(Any, step), ["web@1"])
     assert [(host, job) for host, job, _given in step.calls] == [(host, "forget_images") for host in said]
-    assert step.calls[0][2]["repository"] == "registry.example.com/shop/app_prod_app"
+    assert step.calls[0][2]["repository"] == "registry.example.com/shop/app_prod_app" and step.calls[0][2]["limit"] == 0
     assert [note.text for note in step.session.notes] == [
         "h2 keeps an image that no release needs: it is in use",
         "h3 keeps an image that no release needs: no room",

@@ -508,6 +508,23 @@ def test_what_the_host_must_know(tmp_path: Path) -> None:
     assert found["nginx"].validate == ("nginx", "-t", "-q")
     assert {name for name, item in found.items() if item.awaited} == {"pgbouncer", "postgresql", "redis"}
     assert {name for name, item in found.items() if item.one_shot} == {"migrate"}
+    assert all(item.bare for item in found.values())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"configs": [{"source": "told", "target": "/etc/told"}]},
+        {"secrets": ["told"]},
+        {"post_start": [{"command": ["true"]}]},
+    ],
+)
+def test_what_compose_does_as_a_container_starts(tmp_path: Path, given: dict[str, Any]) -> None:
+    """The engine would start it without that."""
+    tools = {"told": {"image": "tool:1", **given}, "silent": {"image": "tool:1", "configs": []}}
+    kept = {kind: {"told": {"file": "./told"}} for kind in ("configs", "secrets")}
+    found = on_the_machine(rendered(tmp_path, bulkhead_services=tools, bulkhead_compose=kept))
+    assert [name for name, item in found.items() if not item.bare] == ["told"]
 
 
 def test_equal_releases_have_equal_digests(tmp_path: Path) -> None:

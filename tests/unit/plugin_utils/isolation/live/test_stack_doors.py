@@ -127,3 +127,14 @@ def test_a_route_that_was_lost() -> None:
     assert found[0].startswith("The route of app_prod at the front door of h2 is gone")
     assert found[1].startswith("The route of app_prod at the front door of h3 was changed")
     assert list(lost_routes(stack(behind=False), "", seen(DOOR))) == []
+
+
+def test_a_host_that_left_the_swarm_and_one_without_an_answer() -> None:
+    """The door of the first leads to a stack no more. What the other has is unknown, so its label stays for the next
+    run."""
+    found = seen(NONE, LEADS, LEADS, labelled="23")
+    found["stack"]["nodes"].pop(1)
+    del found["nodes"]["h3"]
+    found["away"] = {"h3": "timed out"}
+    assert door_changes(PREFIX, "", found) == DoorChanges((), ("h2",), {})
+    assert door_changes(PREFIX, ROUTE, found) == DoorChanges()

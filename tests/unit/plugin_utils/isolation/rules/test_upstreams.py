@@ -106,3 +106,11 @@ def test_own_commands_are_searched(key: str) -> None:
     assert [hit.resource for hit in foreign_variable(fleet)] == [f"bulkhead_services.web.x-bulkhead.{key}"]
     said["web"]["x-bulkhead"][key] = ["sh", "-c", "nc aiia_staging_redis 6379"]
     assert not list(foreign_variable(fleet))
+
+
+def test_a_short_name_is_shown_in_full() -> None:
+    """Who writes what a service is called in the inventory learns what it is called on its network."""
+    app = {"image": "app:1", "networks": {"default": {"aliases": ["aiia_staging_app"]}}}
+    nginx = "server { listen 443 ssl; location / { proxy_pass http://app:1; } }"
+    fleet = Fleet((rendered_environment("staging", {"app_staging": app}, DEPLOYED, nginx=nginx),))
+    assert ["(here aiia_staging_app)" in hit.fix for hit in outside_upstream(fleet)] == [True]
