@@ -20,8 +20,8 @@ SETTLING = 0.5
 #: Seconds for which nginx remembers the address of a name (``resolver … valid=1s``).
 _REMEMBERED = 1.0
 
-#: Seconds in which nginx has had an answer from an engine that is back: it asks again after five (``resend_timeout`` in
-#: its ngx_resolver.c).
+#: Seconds in which nginx has had an answer from an engine that was down: it repeats its query after five
+#: (``resend_timeout`` in its ngx_resolver.c).
 _ASKED_AGAIN = 6.0
 
 
