@@ -526,10 +526,12 @@ SHARED = [
             "REDIS_SENTINELS": "s1.example.com:26379,s2.example.com:26379",
         }.items()
     ),
-    Mutant("one Kafka with a group of each", NOBODY,
+    Mutant(
+        "one Kafka with a group of each", NOBODY,
         {"bulkhead_env": {"KAFKA_GROUP_ID": "aiia-staging"}}, {"bulkhead_env": {"KAFKA_GROUP_ID": "aiia-prod"}},
         {"bulkhead_env_shared": {"KAFKA_BROKERS": "k.example.com:9092"}}),
-    Mutant("one topic in the project of each", NOBODY,
+    Mutant(
+        "one topic in the project of each", NOBODY,
         {"bulkhead_env": {"GOOGLE_CLOUD_PROJECT": "aiia-staging"}},
         {"bulkhead_env": {"GOOGLE_CLOUD_PROJECT": "aiia-prod"}}, {"bulkhead_env_shared": {"PUBSUB_TOPIC": "events"}}),
     Mutant("a memcached of each", NOBODY, everybody={
@@ -706,13 +708,16 @@ INVENTORY = [
             ("2001:db8::1", "[2001:DB8:0::1]"), ("10.0.0.5", "10.0.5"), ("127.0.0.1", "127.0.0.2"),
         )
     ),
-    Mutant("an engine on production's machine", BOTH, {"bulkhead_docker_host": "ssh://root@app.example.org"},
+    Mutant(
+        "an engine on production's machine", BOTH, {"bulkhead_docker_host": "ssh://root@app.example.org"},
         hosts=hosts(production={"hosts": {"a": {"ansible_host": "app.example.org"}}},
                     staging={"hosts": {"b": {"ansible_connection": "local"}}})),
-    Mutant("one engine for two machines", BOTH, everybody={"bulkhead_docker_host": "tcp://engine.example.org:2376"},
+    Mutant(
+        "one engine for two machines", BOTH, everybody={"bulkhead_docker_host": "tcp://engine.example.org:2376"},
         hosts=hosts(production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
                     staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
-    Mutant("an engine of its own", NOBODY, {"bulkhead_docker_host": "tcp://engine.example.org:2376"},
+    Mutant(
+        "an engine of its own", NOBODY, {"bulkhead_docker_host": "tcp://engine.example.org:2376"},
         hosts=hosts(production={"hosts": {"a": {"ansible_host": "one.example.org"}}},
                     staging={"hosts": {"b": {"ansible_host": "two.example.org"}}})),
     Mutant("two machines", NOBODY, hosts=hosts(

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .boundary import Boundary
@@ -146,12 +146,8 @@ def _caddy(key: str, text: str, boundary: Boundary, around: Mapping[str, Any]) -
     if block[2]:
         site = {name.lower(): given for name, given in around.items()}.get(block[1])
         return "" if site else f"{key} without {block[1]} is a setting of Caddy for all that it serves"
-    return next(filter(None, (_site(address, boundary) for address in _sites(text))), "")
-
-
-def _sites(text: str) -> Iterator[str]:
-    found = re.split(r"[,\s]+", text.strip())
-    yield from found
+    addresses = re.split(r"[,\s]+", text.strip())
+    return next(filter(None, (_site(address, boundary) for address in addresses)), "")
 
 
 def _site(address: str, boundary: Boundary) -> str:
