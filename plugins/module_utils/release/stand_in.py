@@ -21,7 +21,7 @@ from ..docker.engine import EngineError
 from ..host import sockets
 from .boot import Serving
 from .front_door import connections, has_sockets
-from .limits import missing_limits
+from .limits import apply_limits, missing_limits
 from .mounts import refuse_links
 from .service import Service
 from .settling import Settling
@@ -123,7 +123,8 @@ class Rolling:
             weight = self.run.params.get("cpu_weight", 0)
             limits = missing_limits(found, service, weight) if found else []
             if limits:
-                self.engine.docker_ok("update", *limits, name)
+                apply_limits(self.engine, [(name, limits)])
+                self.run.refresh()
             if found and condition(found) == "running":
                 self._give_up(service, "%s has no health check to judge it by" % service.name)
             self.serving.wait_for(

@@ -173,6 +173,24 @@ def test_a_new_version_that_dies_at_once(rolled: Rolled) -> None:
     assert rolled.is_clean() and rolled.who_serves() == "web:1"
 
 
+def test_a_new_version_that_dies_before_it_has_its_limits(rolled: Rolled) -> None:
+    """The engine limits only what runs; what counts is how the container ended."""
+
+    def die(call: str) -> None:
+        found = rolled.engine.running.get("aiia_prod_web_next")
+        if found:
+            found.setdefault("HostConfig", {"Memory": 1 << 26, "MemorySwap": 1 << 27})
+            if call.startswith("update --memory"):
+                found["State"] = {"Running": False, "Status": "exited", "ExitCode": 7}
+
+    rolled.engine.on_call = die
+    rolled.engine.refuses = lambda call: call.startswith("update --memory")
+    error = rolled.fails(**files(web="web:2"))
+    assert "the new version of web did not get healthy (exited (7))" in error.message
+    assert any(call.startswith("update --memory") for call in rolled.engine.calls)
+    assert rolled.who_serves() == "web:1" and rolled.is_clean()
+
+
 def test_files_that_it_reads_come_back_with_the_rest(rolled: Rolled) -> None:
     """Compose sees no difference between two containers that read other files, so it is not left to Compose."""
     services = [service("web", **ROLLING, awaited=True), service("db")]
