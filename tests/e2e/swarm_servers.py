@@ -62,6 +62,15 @@ class SwarmServer:
             raise AssertionError(f"{self.name}: docker {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def update_node(self, *arguments: str) -> None:
+        """Ask a manager to change a node. The client names the version of the node that it read, which the swarm itself
+        may have replaced meanwhile."""
+        for _attempt in range(5):
+            done = self.run("docker", "node", "update", *arguments)
+            if "out of sequence" not in done.stderr:
+                break
+        assert done.returncode == 0, f"{self.name}: docker node update {' '.join(arguments)}: {done.stderr.strip()}"
+
     def up(self) -> bool:
         """Whether its engine answers."""
         return self.run("docker", "version").returncode == 0

@@ -178,7 +178,7 @@ def test_a_stack_is_deployed(group: Group, stack: Place) -> None:
     error = stack.deploy().error
     assert "data-node" in error and f"No node has the label io.bulkhead.data.{stack.prefix}=true" in error
     assert services(group, stack) == {}
-    manager.docker("node", "update", "--label-add", f"io.bulkhead.data.{stack.prefix}=true", "node1")
+    manager.update_node("--label-add", f"io.bulkhead.data.{stack.prefix}=true", "node1")
 
     planned = stack.deploy("--check").succeeded()
     assert "create django_prod" in planned.output and services(group, stack) == {}
@@ -225,10 +225,10 @@ def test_a_release_of_a_stack(group: Group, stack: Place) -> None:
 
         done = play(stack, "rollback").succeeded()
         assert done.changed == 1
-        group.servers[0].docker("node", "update", "--availability", "drain", "node3")
+        group.servers[0].update_node("--availability", "drain", "node3")
         eventually(lambda: "node3" not in running(group, stack, "django_prod").values(), 60)
         eventually(lambda: len(running(group, stack, "django_prod")) == 2, 60)
-        group.servers[0].docker("node", "update", "--availability", "active", "node3")
+        group.servers[0].update_node("--availability", "active", "node3")
     assert requests.failed == [] and requests.served > 50
     assert set(running(group, stack, "nginx")) >= {task for task, node in nginx.items() if node != "node3"}
     assert play(stack, "releases").succeeded().output.count("\n* ") == 1
@@ -375,10 +375,10 @@ def test_a_release_behind_front_doors(group: Group, stack: Place) -> None:
         stack.variables |= {"bulkhead_nginx_body_size": "30m", "bulkhead_edge_connections": 900}
         stack.deploy().succeeded()
         assert not before.keys() & (running(group, stack, "nginx") | running(group, stack, "relay")).keys()
-        first.docker("node", "update", "--availability", "drain", "node3")
+        first.update_node("--availability", "drain", "node3")
         eventually(lambda: set(running(group, stack, "nginx").values()) == {"node1", "node2"}, 60)
         eventually(lambda: len(running(group, stack, "django_prod")) == 2, 60)
-        first.docker("node", "update", "--availability", "active", "node3")
+        first.update_node("--availability", "active", "node3")
         eventually(lambda: _answers(third.address), 60)
     print(f"{requests.served} requests through two front doors")
     assert requests.failed == [] and requests.served > 100

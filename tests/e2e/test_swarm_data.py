@@ -201,7 +201,7 @@ def _move(servers: SwarmServers, registry: ContainerRegistry, directory: Path) -
             "bulkhead_tls_key": key,
         }
     label = f"io.bulkhead.data.{new.prefix}=true"
-    servers[0].docker("node", "update", "--label-add", label, "node2")
+    servers[0].update_node("--label-add", label, "node2")
     return Move(old, new, servers)
 
 
@@ -274,8 +274,8 @@ def test_the_label_on_another_node(move: Move) -> None:
     leader, prefix = move.servers[0], move.new.prefix
     rows = int(move.sql("SELECT count(*) FROM visit"))
     label = f"io.bulkhead.data.{prefix}"
-    leader.docker("node", "update", "--label-rm", label, "node2")
-    leader.docker("node", "update", "--label-add", f"{label}=true", "node1")
+    leader.update_node("--label-rm", label, "node2")
+    leader.update_node("--label-add", f"{label}=true", "node1")
 
     def said() -> str:
         how = ("--no-trunc", "--format", "{{.CurrentState}} {{.Error}}")
@@ -286,8 +286,8 @@ def test_the_label_on_another_node(move: Move) -> None:
     run = move.new.deploy()
     assert "data-node" in run.error and "node2 had the volumes" in run.output
 
-    leader.docker("node", "update", "--label-rm", label, "node1")
-    leader.docker("node", "update", "--label-add", f"{label}=true", "node2")
+    leader.update_node("--label-rm", label, "node1")
+    leader.update_node("--label-add", f"{label}=true", "node2")
     began = time.monotonic()
     eventually(lambda: said().startswith("Running"), 60)
     eventually(lambda: _answers(move), 60)
