@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
         }
         _result, arguments = self.validate_argument_spec(specification)
         demanded = arguments["approval"] and not self._task.check_mode
-        ahead = following("plan") if arguments["deploying"] else ()
+        ahead = following("plan") if arguments["deploying"] else ""
         with packed_ahead(self, task_vars or {}, ahead), collector_paused():
             gate = Gate(self, task_vars or {})
             verdict = gate.prove(arguments["deploying"], approval=demanded)

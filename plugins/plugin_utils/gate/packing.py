@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packs the modules that a run calls next while this process waits for something else.
+"""Packs the module that a run calls next while this process waits for something else.
 
 Ansible packs a module with all that it imports before it calls it for the first time, and keeps the package for the
 rest of the run. That takes a quarter of a second of processor time for each of a deployment's modules, in which the
@@ -13,7 +13,7 @@ It is about the time of a run, and not the run: whatever goes wrong, Ansible pac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,16 @@ from ansible import constants as C
 
 from .forks import silent_fork
 
-#: In a deployment or a rollback, the modules that are called after a step has called another one. The guess may be
-#: wrong: then a package is of no use.
+#: In a deployment or a rollback, the module that is called after a step has called another one. The guess may be wrong:
+#: then a package is of no use.
 _FOLLOWING = {
-    ("plan", ""): ("preflight",),
-    ("source", "source"): ("converge",),
-    ("source", "image"): ("converge",),
-    ("converge", "converge"): ("verify",),
-    ("rollback", "rollback"): ("verify",),
-    ("verify", "machine_info"): ("verify",),
-    ("verify", "verify"): ("record",),
+    ("plan", ""): "preflight",
+    ("source", "source"): "converge",
+    ("source", "image"): "converge",
+    ("converge", "converge"): "verify",
+    ("rollback", "rollback"): "verify",
+    ("verify", "machine_info"): "verify",
+    ("verify", "verify"): "record",
 }
 
 #: Seconds that packing may take longer than what this process waits for: the next step would only wait for it.
@@ -41,33 +41,30 @@ _PATIENCE = 5.0
 _INTERPRETER = "/usr/bin/python3"
 
 
-def following(step: str, called: str = "", values: Mapping[str, Any] | None = None) -> tuple[str, ...]:
-    """The modules that follow one that a step has ``called``, in their order; none where they are not known. ``values``
-    are the environment's variables."""
+def following(step: str, called: str = "", values: Mapping[str, Any] | None = None) -> str:
+    """The module that follows one that a step has ``called``; empty where none is known. ``values`` are the
+    environment's variables."""
     if (step, called) == ("preflight", "preflight"):
         given = values or {}
-        fetched = ("source",) if given.get("bulkhead_source_repository") else ()
-        # The look at the machine takes longer than the checkout: the time is enough for both.
-        return (*(("image",) if given.get("bulkhead_image") else fetched), "converge")
-    return _FOLLOWING.get((step, called), ())
+        fetched = "source" if given.get("bulkhead_source_repository") else "converge"
+        return "image" if given.get("bulkhead_image") else fetched
+    return _FOLLOWING.get((step, called), "")
 
 
 @contextmanager
-def packed_ahead(action: Any, task_vars: Mapping[str, Any], names: Sequence[str]) -> Iterator[None]:
-    """Have modules of this collection packed, one after the other, while this process does something else."""
-    wanted = [name for name in names if not _is_packed(name)]
-    if not wanted:
+def packed_ahead(action: Any, task_vars: Mapping[str, Any], name: str) -> Iterator[None]:
+    """Have a module of this collection packed while this process does something else; an empty ``name`` is none."""
+    if not name or _is_packed(name):
         yield
         return
-    with silent_fork(lambda _parent: _pack(action, task_vars, wanted), _PATIENCE):
+    with silent_fork(lambda _parent: _pack(action, task_vars, name), _PATIENCE):
         yield
 
 
-def _pack(action: Any, task_vars: Mapping[str, Any], names: Sequence[str]) -> None:
-    """What the fork does: have Ansible keep the packages."""
+def _pack(action: Any, task_vars: Mapping[str, Any], name: str) -> None:
+    """What the fork does: have Ansible keep the package."""
     given = {**task_vars, "ansible_python_interpreter": _INTERPRETER}
-    for name in names:
-        action._configure_module(module_name=f"aiia.bulkhead.{name}", module_args={}, task_vars=given)
+    action._configure_module(module_name=f"aiia.bulkhead.{name}", module_args={}, task_vars=given)
 
 
 def _is_packed(name: str) -> bool:
