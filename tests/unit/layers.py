@@ -74,7 +74,7 @@ MAY_IMPORT |= _below(
         "readers": ". readers/ansible readers/compose readers/nginx readers/shell",
         "facts": ". readers readers/ansible readers/compose readers/nginx readers/shell module_utils/core/addresses",
         "containment": ". facts readers/compose",
-        "rules": ". containment facts readers readers/ansible readers/nginx readers/shell",
+        "rules": ". containment facts readers readers/ansible readers/nginx readers/shell module_utils/core/addresses",
         "live": ". facts rules module_utils/core/addresses module_utils/core/steps module_utils/docker/labels",
         "report": ". live rules",
     },

@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..core.addresses import is_everybody
 from ..core.errors import Failure
 from . import places
 
@@ -126,11 +127,6 @@ def checked(route: Route) -> Route:
     return route
 
 
-def _is_everybody(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    """Whether a network is wider than any that a provider has."""
-    return network.prefixlen < (8 if network.version == 4 else 16)
-
-
 def settings_problems(settings: DoorSettings) -> list[str]:
     """What is wrong with the machine's settings, all of it."""
     wrong = []
@@ -153,7 +149,7 @@ def settings_problems(settings: DoorSettings) -> list[str]:
             except ValueError as error:
                 wrong.append("%s: %s" % (name, error))
                 continue
-            if isinstance(found, (ipaddress.IPv4Network, ipaddress.IPv6Network)) and _is_everybody(found):
+            if isinstance(found, (ipaddress.IPv4Network, ipaddress.IPv6Network)) and is_everybody(found):
                 wrong.append("%s: %s is no balancer's network: whoever is in it says who a visitor is" % (name, text))
     for name, value in (
         ("total_connections", settings.connections),

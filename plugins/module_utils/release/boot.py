@@ -107,11 +107,10 @@ class Serving:
         self._bring_up(services, lambda: self.engine.compose(*command, limit=self._limit, telling="starting"))
 
     def replace(self, service: Service) -> None:
-        """Have a service's containers made anew from what is on disk, and started, until they are well. What it depends
-        on is.
+        """Replace a service's containers by what is on disk, until they are well. Its dependencies are well already.
 
-        Compose would look at that, and at what that depends on, half a second after half a second, and nobody needs it:
-        a stand-in serves.
+        Compose would check each of those again, half a second apart, before it starts a container. So Compose makes the
+        containers, and the engine starts them.
         """
         if service.bare:
             self._bring_up([service], lambda: self._make_and_start(service))
@@ -125,7 +124,7 @@ class Serving:
             return made
         self.run.refresh()
         ended = [found["Id"] for found in self.run.containers.of_service(service) if not is_running(found)]
-        return self.engine.docker("start", *ended) if ended else made
+        return self.engine.docker("start", *ended, limit=self._limit) if ended else made
 
     def _bring_up(self, services: list[Service], start: Callable[[], tuple[int, str, str]]) -> None:
         """``start`` returns the client's exit code, output and errors."""

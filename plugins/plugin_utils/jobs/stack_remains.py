@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a destroyed stack leaves on its nodes: what the run removes there, and what stays where it reached nobody."""
+"""What a destroyed stack leaves on its nodes: what the run removes, and what stays on nodes that did not answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kept_on_nodes(prefix: str, observation: Observation, images: bool) -> Iterat
 
 
 def left_on_unreached(prefix: str, observation: Observation) -> list[str]:
-    """What stays where the run reached nobody: by the hosts that gave no answer, and by the nodes whose labels say that
+    """What stays on nodes that did not answer: by the hosts that gave no answer, and by the nodes whose labels say that
     their front doors lead to the stack."""
     seen = {node_id(found) for found in nodes_of(observation).values()}
     label = door_label(prefix)

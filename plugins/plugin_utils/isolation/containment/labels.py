@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .boundary import Boundary
@@ -63,8 +63,7 @@ def _traefik(key: str, text: str, boundary: Boundary) -> str:
     if _UDP.match(key):
         return "a UDP router has no rule: it takes all that arrives at its entry point"
     if _CERTIFICATE.search(key) or _COOKIE.search(key):
-        hosts = (host.strip().removeprefix("*.").lstrip(".") for host in text.split(","))
-        return next(filter(None, (own_domain(host, boundary, {}) for host in hosts)), "")
+        return _foreign((host.strip().removeprefix("*.").lstrip(".") for host in text.split(",")), boundary)
     if _BACKEND.search(key):
         return url(text, boundary, {})
     if named and key.lower().endswith(".rule"):
@@ -86,8 +85,9 @@ def _rule(text: str, boundary: Boundary) -> str:
         return "a rule without Host takes the requests of every host"
     if "*" in hosts:
         return "HostSNI(`*`) takes every connection of its entry point"
-    foreign = next(filter(None, (own_domain(host, boundary, {}) for host in hosts)), "")
-    return foreign or ("" if _is_confined(parts) else f"{text} also takes requests for other hosts than {hosts[0]}")
+    return _foreign(hosts, boundary) or (
+        "" if _is_confined(parts) else f"{text} also takes requests for other hosts than {hosts[0]}"
+    )
 
 
 def _parts(text: str) -> list[tuple[str, str, str]]:
@@ -135,7 +135,11 @@ def _frontend(text: str, boundary: Boundary) -> str:
     matchers = dict(part.strip().partition(":")[::2] for part in text.split(";"))
     if "Host" not in matchers:
         return "a rule without Host takes the requests of every host"
-    hosts = (host.strip() for host in matchers["Host"].split(","))
+    return _foreign((host.strip() for host in matchers["Host"].split(",")), boundary)
+
+
+def _foreign(hosts: Iterable[str], boundary: Boundary) -> str:
+    """Say which of some hosts is not the environment's own; empty if all are."""
     return next(filter(None, (own_domain(host, boundary, {}) for host in hosts)), "")
 
 

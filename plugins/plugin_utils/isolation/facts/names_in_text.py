@@ -126,7 +126,7 @@ class TokenIndex:
 
     def _possible_owners(self, text: str) -> frozenset[str]:
         """The environments whose identifiers a text contains on any machine, and :data:`_PERHAPS` where the machine
-        decides: of a port, or a directory of several. Most of what a fleet repeats names nobody."""
+        decides: of a port, or a directory of several. Most of what a fleet repeats names no environment."""
         text = as_read(text)
         found = {owner for word in _WORD.findall(text) for owner, _token, _position in self._in_word(word)}
         if "/" in text:

@@ -101,15 +101,10 @@ def shared_services(fleet: Fleet, kinds: tuple[Kind, ...]) -> Iterator[tuple[str
     whether names keep each apart from all others."""
     found: dict[str, dict[str, tuple[str, Where]]] = {}
     for environment in fleet.environments:
-        for setting in environment.settings:
-            scheme = setting.text.partition("://")[0].lower() if "://" in setting.text else ""
-            for kind in _named(setting.key, scheme) if setting.text else ():
-                if kind in kinds:
-                    own = " ".join(
-                        sorted(each.text for each in environment.settings if each.text and kind.names_own(each.key))
-                    )
-                    for identity in _outside(fleet, environment, setting, kind.port):
-                        found.setdefault(identity, {}).setdefault(environment.prefix, (own, setting.where))
+        for setting, kind in _servers(environment, kinds):
+            own = " ".join(sorted(name.text for name in environment.settings if name.text and kind.names_own(name.key)))
+            for identity in _outside(fleet, environment, setting, kind.port):
+                found.setdefault(identity, {}).setdefault(environment.prefix, (own, setting.where))
     told: set[tuple[str, ...]] = set()
     for identity, uses in found.items():
         places = tuple(f"{prefix} {where}" for prefix, (_own, where) in uses.items())
@@ -118,6 +113,14 @@ def shared_services(fleet: Fleet, kinds: tuple[Kind, ...]) -> Iterator[tuple[str
             names = [own for own, _where in uses.values()]
             apart = "" not in names and len(set(names)) == len(names)
             yield identity, {prefix: where for prefix, (_own, where) in uses.items()}, apart
+
+
+def _servers(environment: Environment, kinds: tuple[Kind, ...]) -> Iterator[tuple[Setting, Kind]]:
+    """The settings that name servers of these kinds."""
+    for setting in environment.settings:
+        scheme = setting.text.partition("://")[0].lower() if "://" in setting.text else ""
+        named = _named(setting.key, scheme) if setting.text else ()
+        yield from ((setting, kind) for kind in named if kind in kinds)
 
 
 def _outside(fleet: Fleet, environment: Environment, setting: Setting, port: int) -> Iterator[str]:

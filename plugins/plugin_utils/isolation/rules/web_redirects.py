@@ -162,7 +162,7 @@ def _loses_port(
     if not re.fullmatch(r"\$\{?(?:host|server_name)\}?|[A-Za-z0-9.-]+", host):
         return False
     if not host.startswith("$") and not _is_own(own, host.lower()):
-        return False  # what it passes on is a request to somebody else's site
+        return False  # the request goes to another site
     port = headers.get("x-forwarded-port", "")
     if port == str(published) and switched_on(environment, FORWARDED_PORT):
         return False

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from ....module_utils.core.addresses import is_everybody
 from ..declared import is_routed
 from ..facts.domains import domains, instances, machine_path_of, neighbours, origins, safe_expression
 from ..facts.service_kinds import is_front_door
@@ -218,10 +219,8 @@ def _shared_instances(fleet: Fleet) -> list[list[tuple[Environment, object]]]:
     return [list(members) for members in instances(fleet).values() if len(members) > 1]
 
 
-#: Shorter than the prefix of any provider's network, by version: half of all addresses are everybody's.
-_NO_NETWORK = {4: 8, 6: 16}
-#: Where engines have their containers, and the shortest prefix that names a proxy's own network there. In 10.0.0.0/8
-#: the engine has addresses only if it is told to, and a network of a cloud has a /16.
+#: Where engines have their containers, and the shortest prefix that names a proxy's own network there. The engine
+#: uses 10.0.0.0/8 only where it is configured to, and a network of a cloud has a /16.
 _CONTAINERS = tuple(
     (ipaddress.ip_network(pool), limit)
     for pool, limit in (("172.16.0.0/12", 20), ("192.168.0.0/16", 20), ("10.0.0.0/8", 16), ("fc00::/7", 56))
@@ -290,7 +289,7 @@ def _too_wide(text: str) -> bool:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
-    if network.prefixlen < _NO_NETWORK[network.version]:
+    if is_everybody(network):
         return True
     limit = next(
         (limit for pool, limit in _CONTAINERS if network.version == pool.version and network.overlaps(pool)), 0

@@ -51,7 +51,7 @@ def test_what_is_on_the_disks_of_nodes() -> None:
     assert given == [entry]
 
 
-def test_what_stays_where_nobody_answered() -> None:
+def test_what_stays_on_nodes_that_did_not_answer() -> None:
     """A host with the reason. The route of a node only if its label says that its door has one."""
     host = "h3 (no route to host): the images that were built for app_prod and its registry entry"
     assert left_on_unreached("app_prod", swarm("n1", "n2")) == [host]

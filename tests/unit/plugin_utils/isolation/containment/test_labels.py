@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What agents of the machine are told by labels: for own hosts and names, and for nothing else."""
+"""Labels for agents of the machine: allowed for own hosts and names, and refused for all others."""
 
 from __future__ import annotations
 
