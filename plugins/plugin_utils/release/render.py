@@ -204,7 +204,7 @@ def _rendered(declaration: Declaration, evaluation: Evaluation, templates: Templ
     stack = text_of("stack.yml.j2")
     if stack == SEAL:
         return None
-    evaluation.stack = plain_yaml.load(stack)
+    evaluation.stack = plain_yaml.load(stack, login_of(values), str(values["bulkhead_environment"] or ""))
     definitions = definitions_of(evaluation.stack, values["bulkhead_services"])
     found = {one.name: one.compose for one in definitions}
     programs = tuned(found, values)
