@@ -13,7 +13,6 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ...errors import ReaderError
 from ...model import Directive, Where
@@ -41,10 +40,8 @@ _UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 _LUA = re.compile(r"""--\[\[|--[^\n]*|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|\[\[|[{}]""", re.DOTALL)
 
 
-class _Token(NamedTuple):
-    text: str
-    line: int
-    mark: bool = False
+#: A word or a mark, its line, and whether it is a mark: a plain tuple, of which a fleet has many.
+_Token = tuple[str, int, bool]
 
 
 @dataclass
@@ -85,26 +82,28 @@ class _Reader:
 
     def _parse(self, text: str, file: str, chain: tuple[str, ...]) -> tuple[Directive, ...]:
         stack = [_Frame()]
-        words: list[_Token] = []
-        for token in _tokens(text):
-            if not token.mark:
+        words: list[str] = []
+        line = 0  # of the first of the words
+        for token, token_line, is_mark in _tokens(text):
+            if not is_mark:
+                line = line if words else token_line
                 words.append(token)
                 continue
-            if token.text == "}":
+            if token == "}":
                 if words:
-                    raise _syntax(f'directive "{words[0].text}" is not terminated by ";"', words[0].line)
+                    raise _syntax(f'directive "{words[0]}" is not terminated by ";"', line)
                 if len(stack) == 1:
-                    raise _syntax('unexpected "}"', token.line)
+                    raise _syntax('unexpected "}"', token_line)
                 frame = stack.pop()
                 stack[-1].children.append(
                     Directive(frame.name, frame.args, Where(file, frame.line), tuple(frame.children))
                 )
                 continue
             if not words:
-                raise _syntax(f'unexpected "{token.text}"', token.line)
-            name, args, line = words[0].text, tuple(word.text for word in words[1:]), words[0].line
+                raise _syntax(f'unexpected "{token}"', token_line)
+            name, args = words[0], tuple(words[1:])
             words = []
-            if token.text == "{":
+            if token == "{":
                 if len(stack) > MAX_DEPTH:
                     raise _syntax(f"blocks nest deeper than {MAX_DEPTH}", line)
                 stack.append(_Frame(name, args, line))
@@ -114,7 +113,7 @@ class _Reader:
                 stack[-1].children.append(Directive(name, args, Where(file, line)))
         last = text.count("\n") + 1
         if words:
-            raise _syntax(f'unexpected end of file: directive "{words[0].text}" lacks ";" or "}}"', words[0].line)
+            raise _syntax(f'unexpected end of file: directive "{words[0]}" lacks ";" or "}}"', line)
         if len(stack) > 1:
             frame = stack[-1]
             raise _syntax(f'unexpected end of file: block "{frame.name}" of line {frame.line} lacks "}}"', last)
@@ -156,15 +155,15 @@ def _tokens(text: str) -> Iterator[_Token]:
         glued = kind == "quoted"
         position = match.end()
         if kind == "mark":
-            yield _Token(piece, line, True)
+            yield piece, line, True
             if piece == "{" and first.endswith("_by_lua_block"):
                 position = _end_of_lua(text, position, line)
             first = ""
         elif kind != "comment":
             value = piece[1:-1] if glued else piece
             first = first or value
-            yield _Token(_ESCAPE.sub(_unescape, value) if "\\" in value else value, line)
-        if position - start > 1:
+            yield _ESCAPE.sub(_unescape, value) if "\\" in value else value, line, False
+        if "\n" in piece or position > match.end():
             line += text.count("\n", start, position)
 
 
