@@ -44,6 +44,8 @@ def said(inventory: Path, folder: Path) -> dict[str, Any]:
         **vars(verdict),
         "values": {own.group: own.values for own in fleet.declarations},
         "problems": {own.group: own.problems for own in fleet.declarations},
+        # Not among what processes pass on: it is worked out when it is asked for.
+        "available": {own.group: repr(dict(own.available)) for own in fleet.declarations},
         "lacking": {own.group: own.lacking for own in fleet.declarations},
         "judged": [repr(judged) for judged in fleet.fleet.environments],
     }

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,7 +40,7 @@ class Declaration:
     group: str
     hosts: tuple[str, ...]
     values: dict[str, Any]
-    available: dict[str, Any]
+    available: MutableMapping[str, Any]
     origins: dict[str, Where]
     locked: tuple[str, ...] = ()
     sealed: dict[str, str] = field(default_factory=dict)

@@ -149,7 +149,7 @@ def _node(available: dict[str, Any], host: str, templates: Templates) -> StackNo
     return StackNode("" if holds_seal(machine) else str(machine), _address(available, host, templates))
 
 
-def _address(available: dict[str, Any], host: str, templates: Templates) -> str:
+def _address(available: Mapping[str, Any], host: str, templates: Templates) -> str:
     """How a host is reached; empty where that needs what is sealed here."""
     found: dict[str, str] = {}
     for name, older, usual in (

@@ -33,12 +33,12 @@ def plain(value: Any) -> Any:
     """Rebuild a value from Python's own types: a YAML dumper does not know Ansible's tagged subclasses."""
     if type(value) is str:  # pylint: disable=unidiomatic-typecheck
         return value
-    if isinstance(value, Mapping):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (dict, Mapping)):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if isinstance(value, bool) or value is None:
-        return value
     for kind in (str, int, float):
         if isinstance(value, kind):
             return kind(value)

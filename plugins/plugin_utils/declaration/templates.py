@@ -119,7 +119,7 @@ class Templates:
         self._left, self._room = SECONDS, _ROOM
         return in_memory() if self._inert else nullcontext()
 
-    def value(self, value: Any, variables: dict[str, Any], *, locked: str = "", own: bool = False) -> Any:
+    def value(self, value: Any, variables: Mapping[str, Any], *, locked: str = "", own: bool = False) -> Any:
         """Evaluate everything in a variable's value; :data:`SEAL` where that is sealed.
 
         ``locked`` is a vault file of these variables that is: what is missing may be in it. ``own`` says that the
@@ -131,7 +131,7 @@ class Templates:
         evaluate = partial(self._templar.template, value)
         return self._evaluated(evaluate, variables, locked, value if own and not locked else None)
 
-    def file(self, name: str, variables: dict[str, Any], *, locked: str = "", own: bool = False) -> str:
+    def file(self, name: str, variables: Mapping[str, Any], *, locked: str = "", own: bool = False) -> str:
         """Render a template file; :data:`SEAL` where that is sealed. ``own`` says that it is one of the role's.
 
         Raises AnsibleError where it is missing or fails.
@@ -145,8 +145,10 @@ class Templates:
         """Whether a template file comes from this directory. Raises AnsibleError where it is missing."""
         return self._text(name)[1] == directory
 
-    def _evaluated(self, evaluate: Callable[[], Any], variables: dict[str, Any], locked: str, own: str | None) -> Any:
-        self._templar.available_variables = variables
+    def _evaluated(
+        self, evaluate: Callable[[], Any], variables: Mapping[str, Any], locked: str, own: str | None
+    ) -> Any:
+        self._templar.available_variables = variables if isinstance(variables, dict) else dict(variables)
         self._touched, self._locked = [], locked
         plainly = evaluated(own, variables) if own is not None and all_plain(own, variables) else UNKNOWN
         found: Any = SEAL
@@ -216,11 +218,13 @@ def is_template(value: Any) -> bool:
     """Whether a value contains anything to evaluate."""
     if isinstance(value, str):
         return "{" in value and any(mark in value for mark in _MARKS)
-    if isinstance(value, Mapping):
-        return any(is_template(key) or is_template(item) for key, item in value.items())
+    if value is None or isinstance(value, (int, float)):
+        return False
     if isinstance(value, (list, tuple)):
         return any(map(is_template, value))
-    return not isinstance(value, (int, float)) and value is not None
+    if isinstance(value, (dict, Mapping)):
+        return any(map(is_template, value)) or any(map(is_template, value.values()))
+    return True
 
 
 def _seals(value: Any) -> int:

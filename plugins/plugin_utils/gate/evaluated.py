@@ -10,9 +10,10 @@ secrets. That makes the others what forks may evaluate, and most of a large flee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import UserDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,21 @@ def template_directories(playbook: str, inventories: Sequence[str]) -> list[Path
     beside = [source if source.is_dir() else source.parent for source in sources]
     found = [*typed, Path(playbook), *beside, Path.cwd()]
     return list(dict.fromkeys(directory / "templates" for directory in found))
+
+
+class _Asked(UserDict[str, Any]):
+    """A mapping that is made when it is asked for anything; for another process, it is a plain one."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        self._make = make
+
+    @cached_property
+    def data(self) -> dict[str, Any]:  # type: ignore[override]
+        """The mapping itself."""
+        return dict(self._make())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self.data,)
 
 
 class EvaluatedFleet:
@@ -149,10 +165,21 @@ class EvaluatedFleet:
         unknown = [group for group in groups if group not in self._declarations and group not in self.selected]
         processes = processes_for(len(unknown), _EACH)
         parts = in_parts(unknown, processes)
-        for found in share(lambda part: [self.read(self._declaration(group)) for group in part], parts, processes):
+        for found in share(lambda part: [self._read_for_others(group) for group in part], parts, processes):
             for one in found:
-                self._declarations[one.declaration.group] = one.declaration
-                self._read[one.declaration.group] = one
+                group = one.declaration.group
+                one.declaration.available = _Asked(partial(self._available, group))
+                self._declarations[group] = one.declaration
+                self._read[group] = one
+
+    def _available(self, group: str) -> Mapping[str, Any]:
+        return self._declare(group, False).available
+
+    def _read_for_others(self, group: str) -> ReadEnvironment:
+        """An environment without what its templates may use: that is most of it, and hardly ever asked for again."""
+        found = self.read(self._declaration(group))
+        found.declaration.available = {}
+        return found
 
     def check_together(self) -> None:
         """Note in the declarations what shows only where all are looked at together.

@@ -101,7 +101,7 @@ def merge(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
     ``path`` is where the two stand in a Compose file, if they do: below a service's networks, environment and volumes,
     and below the file's own networks and volumes, Compose gives null a meaning, and it stays.
     """
-    if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
+    if not (isinstance(over, (dict, Mapping)) and isinstance(base, (dict, Mapping))):
         return _copied(over)
     merged = dict(base)
     for key, value in over.items():

@@ -37,7 +37,7 @@ class Filler:
             if "$" not in value:
                 return value
             return Interpolator(self.lookup, unset=self.unset).substitute(value).replace("$", "$$")
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, Mapping)):
             return {key: self.value(item) for key, item in value.items()}
         return [self.value(item) for item in value] if isinstance(value, (list, tuple)) else value
 

@@ -76,8 +76,8 @@ WITH_NAMES = [
     "a: {name}",
     "a: [{name}, '{name}', \"{name}\", x-{name}.y]\n{name}: 1",
     "a: 1\n{name}: {{a: 1.5, b: null, {name}_a: ~}}",
-    "a: \"\\u00{name}\"",
-    "a: \"\\{name}\"",
+    'a: "\\u00{name}"',
+    'a: "\\{name}"',
     "a: |\n  {name}\nb: >-\n  folded\n  {name}\n",
     "a: &{name} [1]\nb: *{name}",
     "a: !!{name} x",
@@ -88,7 +88,7 @@ WITH_NAMES = [
     "a: 2026-01-31\nb: {name}",
     "a: qz{name} xz\nb: q{name}",
     # A mark of two parts that the text joins.
-    "a: {name}\nb: \"q\\\n  z\"",
+    'a: {name}\nb: "q\\\n  z"',
     "a: &x {{b: {name}}}\nc: *x",
     "a: \u00e4{name}\U0001f600",
 ]
@@ -110,7 +110,13 @@ def test_a_text_that_is_like_earlier_ones(text: str, name: str) -> None:
 
 
 def test_two_names_one_within_the_other() -> None:
-    for name, login in [("aa", "app_aa_1"), ("bb", "app_bb_2"), ("cc", "app_cc_3"), ("cc", "app_xz_3"), ("qz", "app_1")]:
+    for name, login in [
+        ("aa", "app_aa_1"),
+        ("bb", "app_bb_2"),
+        ("cc", "app_cc_3"),
+        ("cc", "app_xz_3"),
+        ("qz", "app_1"),
+    ]:
         text = f"a: {name} {login}\nb: [{login}, {name}, {{{name}: {login}}}]\nc: qz"
         assert load(text, login, name) == yaml.safe_load(text)
 

@@ -288,7 +288,7 @@ def _undollared(value: Any) -> Any:
     """Replace ``$$`` by ``$``: rendered files contain no variables."""
     if isinstance(value, str):
         return value.replace("$$", "$")
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return {key: _undollared(item) for key, item in value.items()}
     return [_undollared(item) for item in value] if isinstance(value, list) else value
 

@@ -164,7 +164,7 @@ def _fits(value: Any, shape: Shape) -> bool:
         return isinstance(value, list)
     if isinstance(shape, Either):
         return any(_fits(value, shape) for shape in shape.shapes)
-    return isinstance(value, Mapping)
+    return isinstance(value, (dict, Mapping))
 
 
 def _wrong(*shapes: Shape) -> _Misfit:
