@@ -34,14 +34,14 @@ _NGINX = "nginx.conf.j2"
 
 
 def check(
-    declaration: Declaration, mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]] | None = None
+    declaration: Declaration, mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]
 ) -> None:
     """Note all problems of a declaration. ``mine`` are the variables that the inventory sets, ``others`` those of each
-    further host of its group."""
+    further host of its group. ``usual`` are the role's own defaults, as far as they are the same for everybody."""
     _check_unknown(declaration, mine)
     _check_required(declaration)
-    _check_values(declaration)
-    check_swarm(declaration, mine, others or {})
+    _check_values(declaration, usual)
+    check_swarm(declaration, mine, others)
     for name in ("bulkhead_plan", "bulkhead_plan_group"):
         if mine.get(name) and declaration.can_judge(name):
             message = f"{name} belongs to one run, and the inventory sets it, where it has no effect"
@@ -99,7 +99,7 @@ def _check_required(declaration: Declaration) -> None:
             )
 
 
-def _check_values(declaration: Declaration) -> None:
+def _check_values(declaration: Declaration, usual: Mapping[str, Any]) -> None:
     values = declaration.values
     for variable in SETTINGS:
         for key, value in values[variable].items():
@@ -109,7 +109,7 @@ def _check_values(declaration: Declaration) -> None:
             message = f"bulkhead_build_arguments.{key} is {in_words(value)}, but an argument is one string"
             fix = "write it as one string, for example with | to_json"
             declaration.problem("invalid-variable", "bulkhead_build_arguments", message, fix)
-    check_forms(declaration)
+    check_forms(declaration, usual)
     _check_image(declaration)
     _check_addresses(declaration)
     _check_acme(declaration)

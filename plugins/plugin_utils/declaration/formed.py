@@ -24,9 +24,14 @@ _SHOWN = 80
 _WAIVERS = "bulkhead_waivers"
 
 
-def check_forms(declaration: Declaration) -> None:
-    """Note each value that does not have the form of its variable. Values that are sealed or unread have none."""
+def check_forms(declaration: Declaration, usual: Mapping[str, Any]) -> None:
+    """Note each value that does not have the form of its variable. Values that are sealed or unread have none.
+
+    What is one of the ``usual`` objects has the right form: a test looks at them.
+    """
     for name, spec in specification().items():
+        if declaration.values[name] is usual.get(name, usual):
+            continue
         if not declaration.can_judge(name) or (name == "bulkhead_prefix" and not _is_named(declaration)):
             continue
         if name not in declaration.origins and not all(map(declaration.can_judge, made_of(name))):

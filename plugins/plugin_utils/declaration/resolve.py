@@ -129,7 +129,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
                 declaration.values[name] = port
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
-    check(declaration, mine, others)
+    check(declaration, mine, others, constant)
     check_scalars(declaration, mine, loader)
     arguments = declaration.values["bulkhead_build_arguments"]
     declaration.values["bulkhead_build_arguments"] = texts(arguments)

@@ -52,7 +52,7 @@ def load(text: str, *names: str) -> Any:
     Where one name is within another, the longer one comes first.
     """
     words = tuple(name for name in names if _NAME.fullmatch(name))[: len(_LETTERS)]
-    marks = tuple(letter + "z" * (len(word) - 1) for letter, word in zip(_LETTERS, words))
+    marks = tuple(letter + "z" * (len(word) - 1) for letter, word in zip(_LETTERS[: len(words)], words, strict=True))
     if not words or any(mark in text for mark in marks):
         return _Values().of_text(text)
     return _alike(_replaced(text, words, marks), marks).load(text, words)
@@ -65,7 +65,7 @@ _LETTERS = "qxy"
 
 
 def _replaced(text: str, these: Sequence[str], those: Sequence[str]) -> str:
-    for this, that in zip(these, those):
+    for this, that in zip(these, those, strict=True):
         text = text.replace(this, that)
     return text
 

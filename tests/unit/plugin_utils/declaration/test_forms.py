@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.domains import domain_problem
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.formed import check_forms
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.forms import FORMS
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import (
     ROLE,
@@ -49,6 +50,13 @@ def test_the_defaults_have_the_form_of_their_variables() -> None:
             assert FORMS[name].problem(item) == "", (name, item)
             judged += 1
     assert judged > 20
+
+
+def test_nothing_is_wrong_with_defaults_that_are_not_judged_again(tmp_path: Path) -> None:
+    own = declared(tmp_path)
+    assert own.problems == []
+    check_forms(own, {})
+    assert own.problems == []
 
 
 #: Somebody who approves deployments, and a security key of theirs.
