@@ -84,4 +84,5 @@ def test_several_processes_take_part(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "fork", noted)
     compared(write(Mutant("clean", NOBODY), tmp_path), tmp_path, monkeypatch)
-    assert len(began) == 4
+    # Two helpers each time: to read files, to evaluate, and to judge.
+    assert len(began) == 6

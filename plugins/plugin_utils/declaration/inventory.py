@@ -12,7 +12,7 @@ without ``-e``: ``command_line.py`` says which of its variables count.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -167,6 +167,17 @@ class Inventory:
         for directory in self._directories:
             found.update(get_vars_from_path(loader, directory, [group], "task"))
         return found
+
+    def files_of(self, groups: Iterable[str]) -> dict[str, Any]:
+        """What the files of these groups hold, by path, as far as they were not read before."""
+        known = set(self._closed_loader._FILE_CACHE)
+        for name in groups:
+            self.group_variables(self.manager.groups[name])
+        return {path: found for path, found in self._closed_loader._FILE_CACHE.items() if path not in known}
+
+    def know(self, files: Mapping[str, Any]) -> None:
+        """Take what files hold from :meth:`files_of` of another process."""
+        self._closed_loader._FILE_CACHE.update(files)
 
     @cached_property
     def environment_groups(self) -> dict[str, dict[str, Any]]:

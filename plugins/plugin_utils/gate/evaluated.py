@@ -32,8 +32,8 @@ from .proof import read_proof
 from .shared_work import in_parts, processes_for, share
 from .unread import is_unread
 
-#: How many environments are worth a process of their own.
-_EACH = 16
+#: How many environments, and of how many groups the files, are worth a process of their own.
+_EACH, _EACH_FILES = 16, 100
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,15 @@ class EvaluatedFleet:
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The inventory, read anew. Steps that ship what was proved do not need it."""
-        return Inventory(self.task_vars["ansible_inventory_sources"], self._loader._vault.secrets, self._playbook)
+        """The inventory, read anew, with the files of its groups. Steps that ship what was proved do not need it."""
+        found = Inventory(self.task_vars["ansible_inventory_sources"], self._loader._vault.secrets, self._playbook)
+        names = [name for name in found.manager.groups if name not in ("all", "ungrouped")]
+        processes = processes_for(len(names), _EACH_FILES)
+        if processes > 1:
+            found.files_of(["all"])
+            for files in share(found.files_of, in_parts(names, processes), processes):
+                found.know(files)
+        return found
 
     @cached_property
     def renderer(self) -> Renderer:
