@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from ..model import Claim, Document, Reference, Where
@@ -95,8 +96,9 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def read_document(path: str, text: str) -> Document:
-    """Read a document. Raises :class:`ReaderError`."""
+    """Read a document; in a fleet some are the same in each environment. Raises :class:`ReaderError`."""
     kind = kind_of(path, text)
     reader = _READERS.get(kind)
     return Document(path, kind, text, reader(text, path) if reader else None)
