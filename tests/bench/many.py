@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from measure import Line, ratio, side_by_side
-from programs import BIN, ROOT, SCRATCH, must_not_change, playbook, run
+from programs import BIN, ROOT, SCRATCH, must_not_change, playbook, remove_guards, run
 
 COUNT = 10
 HERE = SCRATCH / "many"
@@ -49,6 +49,7 @@ def remove() -> None:
             run(
                 ["docker", "compose", "-p", f"benchmany_{name}", "-f", str(file), "down", "--volumes", "--timeout", "1"]
             )
+    remove_guards("benchmany")
     shutil.rmtree(HERE, ignore_errors=True)
 
 

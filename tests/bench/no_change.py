@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 from measure import Line, ratio, side_by_side
-from programs import BIN, ROOT, SCRATCH, Failed, must_not_change, playbook, run, work_of
+from programs import BIN, ROOT, SCRATCH, Failed, must_not_change, playbook, remove_guards, run, work_of
 
 HAND = Path(__file__).resolve().parent / "handwritten"
 HERE = SCRATCH / "no-change"
@@ -137,6 +137,7 @@ def remove() -> None:
         tags = run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{project}_django"]).split()
         if tags:
             run(["docker", "image", "rm", *tags])
+        remove_guards(project.partition("_")[0])
     shutil.rmtree(HERE, ignore_errors=True)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from checkout import PLAIN_DISPLAY
+from guards import remove_guards
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -337,20 +337,4 @@ def remove_project(project: str) -> None:
         found = docker(*listing, "--quiet", "--filter", label, check=False).split()
         if found:
             docker(*remove, *dict.fromkeys(found), check=False)
-    _remove_guards(project)
-
-
-def _remove_guards(project: str) -> None:
-    """Remove the chains of a project's environments, by the prefix in the comments of their rules."""
-    if os.geteuid() != 0 or not shutil.which("iptables"):
-        return
-    for command in ("iptables", "ip6tables"):
-        saved = subprocess.run([f"{command}-save", "-t", "filter"], capture_output=True, text=True, check=False).stdout
-        rules = [line for line in saved.splitlines() if f'--comment "{project}_' in line and ": bulkhead" in line]
-        chains = {line.split()[1] for line in rules if line.startswith("-A BULKHEAD-")}
-        jumping = [line for line in saved.splitlines() if line.split()[-1:] and line.split()[-1] in chains]
-        text = ["*filter", *(f"-D{line[2:]}" for line in jumping if line.startswith("-A"))]
-        text += [f"-{verb} {chain}" for chain in sorted(chains) for verb in "FX"]
-        if chains:
-            given = "\n".join([*text, "COMMIT", ""])
-            subprocess.run([f"{command}-restore", "-w", "30", "--noflush"], input=given, text=True, check=True)
+    remove_guards(project)
