@@ -40,8 +40,11 @@ _UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 _LUA = re.compile(r"""--\[\[|--[^\n]*|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|\[\[|[{}]""", re.DOTALL)
 
 
-#: A word or a mark, its line, and whether it is a mark: a plain tuple, of which a fleet has many.
-_Token = tuple[str, int, bool]
+#: A whole directive on a line of its own, without anything that nginx reads otherwise than as words: most are such.
+_SIMPLE = re.compile(r"([^\s;{}\\\"'#]+(?:[ \t]+[^\s;{}\\\"'#]+)*)[ \t]*;")
+
+#: Some words or a mark, the line, and whether it is a mark: a plain tuple, of which a fleet has many.
+_Token = tuple[list[str], str, int]
 
 
 @dataclass
@@ -84,12 +87,13 @@ class _Reader:
         stack = [_Frame()]
         words: list[str] = []
         line = 0  # of the first of the words
-        for token, token_line, is_mark in _tokens(text):
-            if not is_mark:
+        for more, mark, token_line in _tokens(text):
+            if more:
                 line = line if words else token_line
-                words.append(token)
+                words = words + more if words else more
+            if not mark:
                 continue
-            if token == "}":
+            if mark == "}":
                 if words:
                     raise _syntax(f'directive "{words[0]}" is not terminated by ";"', line)
                 if len(stack) == 1:
@@ -100,10 +104,10 @@ class _Reader:
                 )
                 continue
             if not words:
-                raise _syntax(f'unexpected "{token}"', token_line)
+                raise _syntax(f'unexpected "{mark}"', token_line)
             name, args = words[0], tuple(words[1:])
             words = []
-            if token == "{":
+            if mark == "{":
                 if len(stack) > MAX_DEPTH:
                     raise _syntax(f"blocks nest deeper than {MAX_DEPTH}", line)
                 stack.append(_Frame(name, args, line))
@@ -152,17 +156,22 @@ def _tokens(text: str) -> Iterator[_Token]:
             line += text.count("\n", position, start)
         if glued and start == position and kind != "mark" and not piece.startswith(")"):
             raise _syntax(f'unexpected "{piece[0]}" after a closing quote', line)
+        whole = _SIMPLE.match(text, start) if kind == "word" and not first else None
+        if whole:
+            yield whole[1].split(), ";", line
+            glued, position = False, whole.end()
+            continue
         glued = kind == "quoted"
         position = match.end()
         if kind == "mark":
-            yield piece, line, True
+            yield [], piece, line
             if piece == "{" and first.endswith("_by_lua_block"):
                 position = _end_of_lua(text, position, line)
             first = ""
         elif kind != "comment":
             value = piece[1:-1] if glued else piece
             first = first or value
-            yield _ESCAPE.sub(_unescape, value) if "\\" in value else value, line, False
+            yield [_ESCAPE.sub(_unescape, value) if "\\" in value else value], "", line
         if "\n" in piece or position > match.end():
             line += text.count("\n", start, position)
 
