@@ -64,8 +64,9 @@ class Remembering:
 
     def derived(self, make: Callable[[Self], Any]) -> Any:
         """The result of ``make(self)``, computed once, so that rules share it without passing it around."""
-        if self._remembers and make in self._derived:
-            return self._derived[make]
+        known: dict[Any, Any] = self.__dict__.get("_derived", {})
+        if make in known:
+            return known[make]
         result = make(self)
         if isinstance(result, Iterator):
             result = tuple(result)

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..declared import adopted_volumes, declared_shares, own_sockets
@@ -63,7 +64,7 @@ class Boundary:
     #: The directory of its sockets for the machine's front door; empty where it is not behind that.
     sockets: str = ""
 
-    @property
+    @cached_property
     def hosts(self) -> frozenset[str]:
         """The names by which the environment's containers reach each other and themselves."""
         return self.services | self.aliases | _LOOPBACK

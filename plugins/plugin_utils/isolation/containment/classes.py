@@ -46,9 +46,9 @@ class Entry:
 
     def problem(self, value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
         """Say why a value is not contained; empty if it is."""
-        if self.kind in (Class.REFUSED, Class.IGNORED):
-            return self.note
-        return self.check(value, boundary, around) if self.check else ""
+        if self.check is not None:
+            return self.check(value, boundary, around)
+        return "" if self.is_free else self.note
 
 
 INSIDE = Entry(Class.INSIDE)

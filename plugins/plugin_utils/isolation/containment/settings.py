@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -104,16 +105,17 @@ def settings_of(environment: Environment) -> Iterator[ProgramSetting]:
             yield ProgramSetting(program, key, value, project.where("services", name, "command"))
 
 
-def _directives(block: Iterable[Directive]) -> Iterator[Directive]:
-    """Yield all directives of nginx; of a block of data its own, and the files that it includes."""
+def _directives(block: Iterable[Directive]) -> list[Directive]:
+    """All directives of nginx; of a block of data its own, and the files that it includes."""
+    found: list[Directive] = []
     for directive in block:
-        yield directive
-        below = directive.block or ()
-        yield from (
-            (child for child in below if child.name == "include")
-            if directive.name in DATA_BLOCKS
-            else _directives(below)
-        )
+        found.append(directive)
+        if directive.block:
+            if directive.name in DATA_BLOCKS:
+                found += (child for child in directive.block if child.name == "include")
+            else:
+                found += _directives(directive.block)
+    return found
 
 
 def command_settings(service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -164,7 +166,8 @@ def _of_redis(words: list[str]) -> Iterator[tuple[str, str, str]]:
             value.append(word)
 
 
-def _split(text: str) -> list[str]:
+@lru_cache(maxsize=1 << 12)  # the services of a fleet are started alike
+def _split(text: str) -> Sequence[str]:
     """The words of a command line; of one that cannot be read as such, what blanks separate."""
     try:
         return shlex.split(text)

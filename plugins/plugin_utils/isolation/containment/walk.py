@@ -81,8 +81,11 @@ class _KeyWalk:
 
     def into(self, value: Any, branch: _Branch, path: tuple[str, ...]) -> None:
         """Judge what is below a mapping or list."""
-        known, anything = branch.below, branch.below.get("*")
-        if isinstance(value, Mapping):
+        known = branch.below
+        if isinstance(value, dict):
+            anything = known.get("*")
+            if anything is not None and anything.free and len(known) == 1:
+                return
             for key, item in value.items():
                 name = str(key)
                 named = known.get(name)
@@ -111,7 +114,7 @@ class _KeyWalk:
 
     def judge(self, value: Any, entry: Entry, path: tuple[str, ...], name: str, around: Mapping[str, Any]) -> None:
         """Judge one value; what is empty or sealed says nothing."""
-        if value is None or value in ({}, []):
+        if value is None or (not value and isinstance(value, (dict, list))):
             return
         problem = entry.problem(value, self.boundary, around)
         if problem and SEAL not in str(value):
@@ -119,4 +122,4 @@ class _KeyWalk:
 
 
 def _plain(value: Any) -> str:
-    return ",".join(f"{key}:{item}" for key, item in value.items()) if isinstance(value, Mapping) else str(value)
+    return ",".join(f"{key}:{item}" for key, item in value.items()) if isinstance(value, dict) else str(value)

@@ -106,8 +106,13 @@ def _bound(words: Sequence[str]) -> Iterator[str]:
             yield source
 
 
+_NAMED = re.compile("certbot|letsencrypt")
+
+
 def _of_document(environment: Environment, document: Document) -> Iterator[CertbotCall]:
     for command in machine_commands(document):
+        if not _NAMED.search(command.text):
+            continue
         for index, word in enumerate(command.argv):
             name = word.rpartition("/")[2].partition(":")[0]
             if name in ("certbot", "letsencrypt", "certbot-auto"):

@@ -13,7 +13,7 @@ from ..model import Document, Environment, Where
 
 #: Prose: a name in it has no effect.
 _PROSE = (".md", ".rst", ".txt", ".adoc", "license", "changelog", "readme", "authors", "codeowners")
-_COMMENT = re.compile(r"\s*(?:#|;|//|--(?=\s|\Z))")
+_SQL_COMMENT = re.compile(r"--(?=\s|\Z)")
 
 
 def code_lines(document: Document, *holding: str) -> Sequence[tuple[Where, str]]:
@@ -25,14 +25,19 @@ def code_lines(document: Document, *holding: str) -> Sequence[tuple[Where, str]]
         return document.derived(_effective)
     if not any(word in document.text for word in holding):
         return ()
-    return [(where, line) for where, line in document.derived(_effective) if any(word in line for word in holding)]
+    lines = document.derived(_effective)
+    if len(holding) == 1:
+        (word,) = holding
+        return [item for item in lines if word in item[1]]
+    return [item for item in lines if any(word in item[1] for word in holding)]
 
 
 def _effective(document: Document) -> Iterator[tuple[Where, str]]:
     if document.path.lower().endswith(_PROSE):
         return
     for number, line in enumerate(document.text.splitlines(), start=1):
-        if line.strip() and not _COMMENT.match(line):
+        start = line.lstrip()[:3]
+        if start and not start.startswith(("#", ";", "//")) and not _SQL_COMMENT.match(start):
             yield Where(document.path, number), line
 
 

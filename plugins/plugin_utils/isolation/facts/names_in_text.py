@@ -17,7 +17,7 @@ import posixpath
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from functools import lru_cache
 from typing import TypeVar
 
@@ -32,13 +32,15 @@ _NAMED = ("container", "network", "volume", "project", "hostname")
 
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[_-]+[A-Za-z0-9]+)*")
 _SEPARATORS = re.compile(r"[_-]+")
-_PART_END = re.compile(r"(?<=[A-Za-z0-9])(?=[_-]|\Z)")
-_PART_START = re.compile(r"(?:\A|(?<=[_-]))(?=[A-Za-z0-9])")
-#: A path behind a host's name is on that host; behind these schemes it is on this one.
+_PART = re.compile(r"[A-Za-z0-9]+")
+#: A path behind a host's name is on that host; behind these schemes it is on this one. The slash comes first, as
+#: others than that are then passed over at once.
 _PATH = re.compile(
-    r"(?:(?<![\w.~:/-])|(?<=\bfile:)|(?<=\bunix:)|(?<=\bfile://)|(?<=\bunix://)|(?<=\bsqlite:///))"
-    r"/[\w.@+-]+(?:/+[\w.@+-]+)+/*"
+    r"/(?:(?<![\w.~:/-]/)|(?<=\bfile:/)|(?<=\bunix:/)|(?<=\bfile:///)|(?<=\bunix:///)|(?<=\bsqlite:////))"
+    r"[\w.@+-]+(?:/+[\w.@+-]+)+/*"
 )
+#: The most ends of domains for which a text is searched before its host names are.
+_MOST_ENDS = 16
 #: What a file of a domain is called behind its name: ``eduaiia.com.key``.
 _FILE_OF_DOMAIN = re.compile(r"\.(?:key|pem|crt|cer|csr|p12|pfx|conf)\Z", re.IGNORECASE)
 _HOST = re.compile(r"(?<![\w.@*-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![\w-])")
@@ -103,9 +105,16 @@ class TokenIndex:
         self._ports = _single(
             (scoped, claim.owner) for scoped, claims in fleet.claims("host-port").items() for claim in claims
         )
+        self._published = {port for _machine, port in self._ports}
+        self._addressed = frozenset(self._machines.values())
 
+        self._may_name_domain = _may_name(self._domains)
         # Cached, as a fleet's files repeat the same words; an environment's own words are soon of no use.
         self._in_word = lru_cache(maxsize=1 << 13)(lambda word: tuple(self._read_word(word)))
+        self._owners_of_word = lru_cache(maxsize=1 << 13)(
+            lambda word: frozenset(owner for owner, _token, _position in self._read_word(word))
+        )
+        self._owners_of_path = lru_cache(maxsize=1 << 13)(self._possible_owners_of_path)
         self._owners = lru_cache(maxsize=1 << 13)(self._possible_owners)
         self._by_path: dict[str, str] = {}
         for (_machine, path), owner in self._directories.items():
@@ -119,30 +128,33 @@ class TokenIndex:
         foreign = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}
         return sorted(foreign, key=lambda token: (token[2], -len(token[1])))
 
-    def are_free(self, texts: Iterable[str], reader_prefix: str) -> bool:
+    def are_free(self, texts: Collection[str], reader_prefix: str) -> bool:
         """Whether texts contain no identifier of another environment; faster than :meth:`owners_in`."""
         own = frozenset((reader_prefix,))
+        if all(map(own.issuperset, map(self._owners, texts))):
+            return True
         return all(self._owners(text) <= own or not self.owners_in(text, reader_prefix) for text in texts)
 
     def _possible_owners(self, text: str) -> frozenset[str]:
         """The environments whose identifiers a text contains on any machine, and :data:`_PERHAPS` where the machine
         decides: of a port, or a directory of several. Most of what a fleet repeats names no environment."""
         text = as_read(text)
-        found = {owner for word in _WORD.findall(text) for owner, _token, _position in self._in_word(word)}
+        found: set[str] = set().union(*map(self._owners_of_word, _WORD.findall(text)))
         if "/" in text:
             found.update(*map(self._owners_of_path, _PATH.findall(text)))
-        found.update(filter(None, (self._owner_of_host(match[0]) for match in _hosts(text))))
-        if "://" in text and _URL_PORT.search(text):
+        if self._may_name_domain(text):
+            found.update(filter(None, (self._owner_of_host(match[0]) for match in _hosts(text))))
+        if "://" in text and any(self._may_be_port(host, port) for host, port in _URL_PORT.findall(text)):
             found.add(_PERHAPS)
         return frozenset(found) if found else _NOBODY
 
-    def _owners_of_path(self, written: str) -> Iterator[str]:
+    def _possible_owners_of_path(self, written: str) -> frozenset[str]:
         """In whose directories a path lies, on any machine."""
-        path = _clean(written)
-        while path not in ("/", ""):
-            if path in self._by_path:
-                yield self._by_path[path]
-            path = posixpath.dirname(path)
+        return frozenset(self._by_path[path] for path in _upwards(written) if path in self._by_path)
+
+    def _may_be_port(self, host: str, port: str) -> bool:
+        """Whether a host and port of a URL are published by an environment on some machine."""
+        return f"{int(port)}/tcp" in self._published and (host.lower() in _MACHINE_ITSELF or host in self._addressed)
 
     def _owner_of_host(self, written: str) -> str:
         """The environment whose domain a host name is, or the name of a file that belongs to a domain."""
@@ -168,20 +180,21 @@ class TokenIndex:
 
     def _read_word(self, word: str) -> Iterator[Token]:
         """Yield the longest prefix or name at each part of a word; a one-part prefix only at the word's start."""
-        starts = [match.start() for match in _PART_START.finditer(word)]
-        ends = [match.start() for match in _PART_END.finditer(word)]
+        parts = [match.span() for match in _PART.finditer(word)]
+        ends = [end for _start, end in parts]
         done = 0
-        for start in starts:
+        for index, (start, _end) in enumerate(parts):
             if start < done:
                 continue
+            shortest = index + 1 if start else index
             # Nothing longer than the longest identifier can be one, so a word takes time linear in its length.
-            for end in reversed(ends[bisect_right(ends, start) : bisect_right(ends, start + self._longest)]):
+            for end in reversed(ends[shortest : bisect_right(ends, start + self._longest)]):
                 part = word[start:end]
                 known = part in self._prefixes
                 owner = part if known else self._names.get(part, "") or self._owner_as_spelled(part, word)
                 if known and part == word and part in self._bare:
                     continue
-                if owner and (start == 0 or "_" in part or "-" in part):
+                if owner:
                     # A word that begins with a prefix is a single name.
                     done = len(word) if known else end
                     yield owner, word[start:done], start
@@ -191,20 +204,20 @@ class TokenIndex:
         """The environment whose prefix a part of a word is, in another spelling."""
         if not self._spelled:
             return ""
-        name = _SEPARATORS.sub("_", part.lower())
+        name = part.lower()
+        if "-" in name or "__" in name:
+            name = _SEPARATORS.sub("_", name)
         if part != word or "_" in name:
             return self._spelled.get(name, "") if "_" in name else ""
         return self._spelled.get(_CONTENT.sub("", name), "")
 
     def _in_paths(self, text: str, machine: str) -> Iterator[Token]:
         for match in _PATH.finditer(text):
-            path = _clean(match[0])
-            while path not in ("/", ""):
+            for path in _upwards(match[0]):
                 owner = self._directories.get((machine, path))
                 if owner:
                     yield owner, path, match.start()
                     break
-                path = posixpath.dirname(path)
 
     def _in_urls(self, text: str, machine: str) -> Iterator[Token]:
         for match in _URL_PORT.finditer(text):
@@ -224,9 +237,21 @@ def _hosts(text: str) -> Iterator[re.Match[str]]:
                     yield match
 
 
-def _clean(path: str) -> str:
-    """A path with one way to write it: a kernel reads several slashes as one."""
-    return posixpath.normpath(re.sub("/+", "/", path))
+def _may_name(domains: Iterable[str]) -> Callable[[str], object]:
+    """Says fast of most texts that they name none of these domains: a host has a dot before its last label, or behind
+    its only one if it stands in the name of a file."""
+    ends = {f".{last}" if dot else f"{last}." for _rest, dot, last in (name.rpartition(".") for name in domains)}
+    if len(ends) > _MOST_ENDS:
+        return lambda text: "." in text
+    return re.compile("|".join(map(re.escape, sorted(ends))) or "(?!)", re.IGNORECASE).search
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A path with one way to write it, as a kernel reads several slashes as one, and the directories above it."""
+    path = posixpath.normpath(re.sub("/+", "/", path) if "//" in path else path)
+    while path not in ("/", ""):
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _single(pairs: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:

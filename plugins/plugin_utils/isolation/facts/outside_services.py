@@ -117,10 +117,15 @@ def shared_services(fleet: Fleet, kinds: tuple[Kind, ...]) -> Iterator[tuple[str
 
 def _servers(environment: Environment, kinds: tuple[Kind, ...]) -> Iterator[tuple[Setting, Kind]]:
     """The settings that name servers of these kinds."""
+    return ((setting, kind) for setting, kind in environment.derived(_every_server) if kind in kinds)
+
+
+def _every_server(environment: Environment) -> Iterator[tuple[Setting, Kind]]:
     for setting in environment.settings:
-        scheme = setting.text.partition("://")[0].lower() if "://" in setting.text else ""
-        named = _named(setting.key, scheme) if setting.text else ()
-        yield from ((setting, kind) for kind in named if kind in kinds)
+        text = setting.text
+        scheme = text.partition("://")[0].lower() if "://" in text else ""
+        named = _named(setting.key, scheme) if text else ()
+        yield from ((setting, kind) for kind in named)
 
 
 def _outside(fleet: Fleet, environment: Environment, setting: Setting, port: int) -> Iterator[str]:

@@ -46,7 +46,8 @@ def ancestors(path: str) -> Iterator[str]:
 
 def inside(path: str, directory: str) -> bool:
     """Whether a path is a directory or below it, by components: ``/srv/main2`` is not inside ``/srv/main``."""
-    return directory in ancestors(path) if directory else False
+    path = posixpath.normpath(path)
+    return bool(directory) and (path == directory or path.startswith(f"{directory}/" if directory != "/" else "/"))
 
 
 def one_project(fleet: Fleet, prefixes: Iterable[str]) -> bool:

@@ -65,11 +65,17 @@ def texts(value: Any) -> list[str]:
     """All strings in a canonical value, without the keys of mappings."""
     if isinstance(value, str):
         return [value]
-    if isinstance(value, (list, tuple)):  # asked first, as the other takes longer
-        return [text for item in value for text in ((item,) if isinstance(item, str) else texts(item))]
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in texts(item)]
-    return []
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    found: list[str] = []
+    for item in value:
+        if isinstance(item, str):
+            found.append(item)
+        elif item:
+            found += texts(item)
+    return found
 
 
 def command_text(service: Mapping[str, Any]) -> str:

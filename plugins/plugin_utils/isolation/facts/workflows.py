@@ -10,11 +10,12 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ..model import Document, Environment, Fleet
 from ..readers.documents import machine_commands
-from ..readers.shell.docker_call import docker_call
-from ..readers.shell.scripts import Command
+from ..readers.shell.docker_call import DOCKER, docker_call
+from ..readers.shell.scripts import Command, Lock, locks
 from ..readers.workflow import Job, Workflow
 from .ownership import ancestors, called, short_names
 from .production import is_production
@@ -72,16 +73,17 @@ def deploys(job: Job) -> bool:
 
 def is_deployment(command: Command) -> bool:
     """Whether a command changes what runs on a machine."""
-    call = docker_call(command.argv)
+    program = command.program
+    call = docker_call(command.argv) if program in DOCKER else None
     if call is not None and command.hosted:
         return False
     if call is not None:
         return (call.compose and bool(CHANGING & set(call.verb))) or call.verb[:1] == ("stack",)
-    if command.program in ("kubectl", "helm"):
+    if program in ("kubectl", "helm"):
         return bool(_CLUSTER & set(command.argv))
-    if command.program in ("ansible-playbook", "ansible"):
+    if program in ("ansible-playbook", "ansible"):
         return not re.search(r"--syntax-check|--check\b|validat|\blint", command.text)
-    return command.program.startswith("deploy") or (command.program == "make" and "deploy" in command.text)
+    return program.startswith("deploy") or (program == "make" and "deploy" in command.text)
 
 
 def deployment_jobs(fleet: Fleet) -> Iterator[tuple[Workflow, Job, Listed]]:
@@ -92,11 +94,36 @@ def deployment_jobs(fleet: Fleet) -> Iterator[tuple[Workflow, Job, Listed]]:
                 yield workflow, job, listed
 
 
-def environment_commands(environment: Environment) -> Iterator[tuple[Document, Command]]:
-    """Yield every command that an environment's documents run on servers."""
-    for document in environment.documents:
-        for command in machine_commands(document):
-            yield document, command
+def environment_commands(environment: Environment, *programs: str) -> Sequence[tuple[Document, Command]]:
+    """The commands that an environment's documents run on servers, in their order; those of these programs, if any are
+    named. Most environments have none of them."""
+    everything = environment.derived(_every_command)
+    if not programs:
+        return everything
+    by_program = environment.derived(_by_program)
+    found = [by_program[program] for program in programs if program in by_program]
+    return [everything[index] for index in sorted(chain.from_iterable(found))]
+
+
+def _every_command(environment: Environment) -> Iterator[tuple[Document, Command]]:
+    return ((document, command) for document in environment.documents for command in machine_commands(document))
+
+
+def _by_program(environment: Environment) -> dict[str, list[int]]:
+    """The positions of an environment's commands by their program."""
+    found: dict[str, list[int]] = {}
+    for index, (_document, command) in enumerate(environment.derived(_every_command)):
+        found.setdefault(command.program, []).append(index)
+    return found
+
+
+def environment_locks(environment: Environment) -> Sequence[tuple[Command, Lock]]:
+    """The lock files that an environment's commands take on servers."""
+    return environment.derived(_locks)
+
+
+def _locks(environment: Environment) -> Iterator[tuple[Command, Lock]]:
+    return ((command, lock) for _document, command in environment_commands(environment) for lock in locks(command))
 
 
 def named(fleet: Fleet, environment: Environment, word: str) -> str:

@@ -132,11 +132,17 @@ def patterns(text: str) -> list[str]:
 
 def settings_of(environment: Environment, *kinds: str) -> Iterator[Setting]:
     """Yield the readable settings of these kinds, each key and value once."""
+    return (setting for kind, setting in environment.derived(_known_settings) if kind in kinds)
+
+
+def _known_settings(environment: Environment) -> Iterator[tuple[str, Setting]]:
+    """Yield the readable settings whose kind is known, each key and value once."""
     seen: set[tuple[str, str]] = set()
     for setting in environment.settings:
-        if setting.text and kind_of(setting.key) in kinds and (setting.key, setting.text) not in seen:
+        kind = kind_of(setting.key)
+        if kind and setting.text and (setting.key, setting.text) not in seen:
             seen.add((setting.key, setting.text))
-            yield setting
+            yield kind, setting
 
 
 def switched_on(environment: Environment, kind: str) -> bool:

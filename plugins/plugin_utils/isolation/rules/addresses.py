@@ -103,6 +103,7 @@ def many_networks(fleet: Fleet) -> Judgement:
 
 _PRIVATE = re.compile(r"\b(?:10|127|192\.168|172\.(?:1[6-9]|2\d|3[01]))[\d./]*|\bsamenet\b|\ball\b|0\.0\.0\.0/0|::/0")
 _PG_HBA = re.compile(r"host\w*\s+\S+\s+\S+\s+(\S+)(?:\s+[\d.]+)?\s+trust\b")
+_WEB = frozenset({"nginx", "openresty", "angie"})
 _DATABASE = frozenset({"postgres", "postgresql", "postgis", "timescaledb", "pgvector", "pgbouncer"})
 
 
@@ -112,10 +113,8 @@ def trusted_address(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         others = neighbours(fleet, environment)
         who = listing(others) or "any other environment"
-        published_database = has_published(environment, _DATABASE)
-        published_web = has_published(environment, frozenset({"nginx", "openresty", "angie"}))
         for what, trusted, where, web in trusts(environment):
-            open_ = published_web if web else published_database
+            open_ = has_published(environment, _WEB if web else _DATABASE)
             if web and not open_:
                 continue
             yield Hit(
@@ -160,8 +159,8 @@ def container_address(fleet: Fleet) -> Judgement:
 
 #: With a word behind it, it is a version: ``172.20.3.1-beta``.
 _ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*/\d|[\d.]|-[A-Za-z])")
-#: Found faster than an address; most documents have neither.
-_FOUR_NUMBERS = re.compile(r"\d\.\d+\.\d+\.\d")
+#: Counted faster than an address is found; most texts have neither.
+_DOTS = 3
 #: Keys of a service that run something.
 _RUN = frozenset({"command", "entrypoint", "healthcheck", "post_start", "pre_stop"})
 _POINTING = ("shell", "cron", "systemd", "workflow", "ansible", "pgbouncer")
@@ -175,7 +174,8 @@ def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
             text = " ".join(directive.args)
             found.update({(address, directive.where): None for address in _ADDRESS.findall(text)})
     for setting in environment.settings:
-        found.update({(address, setting.where): None for address in _ADDRESS.findall(setting.text)})
+        if setting.text.count(".") >= _DOTS:
+            found.update({(address, setting.where): None for address in _ADDRESS.findall(setting.text)})
     for use in environment.derived(uses):
         # A driver reads addresses in other spellings too.
         hosts = (host for host, _port in use.endpoint.hosts)
@@ -183,12 +183,11 @@ def written_addresses(environment: Environment) -> Iterator[tuple[str, Where]]:
     for project, name, service in environment.services():
         for key in _RUN & service.keys():
             said = " ".join(texts(service[key]))
-            if not _FOUR_NUMBERS.search(said):
-                continue
-            found.update({(item, project.where("services", name, key)): None for item in _ADDRESS.findall(said)})
+            if said.count(".") >= _DOTS:
+                found.update({(item, project.where("services", name, key)): None for item in _ADDRESS.findall(said)})
     for document in environment.documents:
-        if document.kind in _POINTING and _FOUR_NUMBERS.search(document.text):
-            for where, line in code_lines(document):
+        for where, line in code_lines(document) if document.kind in _POINTING else ():
+            if line.count(".") >= _DOTS:
                 found.update({(address, where): None for address in _ADDRESS.findall(line)})
     yield from found
 
@@ -203,8 +202,10 @@ def trusts(environment: Environment) -> Iterator[tuple[str, str, Where, bool]]:
         if setting.key == "POSTGRES_HOST_AUTH_METHOD" and setting.text.lower() == "trust":
             yield setting.key, "", setting.where, False
     for directive in environment.directives:
+        if directive.name != "allow":
+            continue
         address = directive.args[0] if directive.args else ""
-        if directive.name == "allow" and _PRIVATE.match(address) and not address.startswith(("127.", "all", "0.")):
+        if _PRIVATE.match(address) and not address.startswith(("127.", "all", "0.")):
             yield "allow", address, directive.where, True
 
 

@@ -127,13 +127,18 @@ def _together(
         )
 
 
+_ANSIBLE = ("ansible-playbook", "ansible")
+
+
 def _runs(fleet: Fleet) -> Iterator[tuple[Environment, Command, Sequence[str]]]:
     """Every call of ansible-playbook in scripts and workflows, once for each place."""
     seen: set[tuple[Where, Sequence[str]]] = set()
     for reference in fleet.references("command"):
         words = _words(reference)
+        if not words:
+            continue
         command = reference.attributes["command"]
-        if words and (command.where, words) not in seen:
+        if (command.where, words) not in seen:
             seen.add((command.where, words))
             yield fleet.by_prefix[reference.owner], command, words
 
@@ -141,7 +146,7 @@ def _runs(fleet: Fleet) -> Iterator[tuple[Environment, Command, Sequence[str]]]:
 def _words(reference: Reference) -> tuple[str, ...]:
     argv = tuple(reference.attributes.get("argv") or ())
     for index, word in enumerate(argv[:6]):
-        if word.rpartition("/")[2] in ("ansible-playbook", "ansible"):
+        if word.endswith(_ANSIBLE) and word.rpartition("/")[2] in _ANSIBLE:
             return argv[index:]
     return ()
 

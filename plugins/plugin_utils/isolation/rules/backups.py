@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..facts.guards import checked_variables
 from ..facts.ownership import carries_name, foreign_owner_of_path, sharers, short_names
@@ -16,7 +16,7 @@ from ..facts.path_patterns import Pattern, absolute, meetings
 from ..facts.workflows import environment_commands
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import machine_commands
-from ..readers.shell.docker_call import docker_call
+from ..readers.shell.docker_call import DOCKER, docker_call
 from ..readers.shell.scripts import Command, pipelines
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -29,15 +29,15 @@ def shared_retention(fleet: Fleet) -> Judgement:
     kept: dict[str, list[Pattern]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
-            if not machine_commands(document) or _runs_inside(environment, document.path):
+            listed = machine_commands(document)
+            if not listed or _runs_inside(environment, document.path):
                 continue  # what it deletes is in its container
             if document.kind == "workflow" and environment.prefix != min(sharers(fleet, Where(document.path)) or [""]):
                 continue  # a workflow that several use runs once
-            removing = {line for command in machine_commands(document) for line in _removing(command)}
-            for pipeline in pipelines(machine_commands(document)):
+            for pipeline in pipelines(listed):
                 first = pipeline[0]
                 # What $(find …) lists may only be counted or shown.
-                if not first.substituted or first.where.line in removing or "-delete" in first.argv:
+                if not first.substituted or "-delete" in first.argv or _is_removed(first, listed):
                     deleted.setdefault(environment.machine, []).extend(_deletions(environment, pipeline))
                 kept.setdefault(environment.machine, []).extend(_written(environment, pipeline))
     for machine, patterns in deleted.items():
@@ -59,11 +59,19 @@ def shared_retention(fleet: Fleet) -> Judgement:
 def _runs_inside(environment: Environment, path: str) -> bool:
     """Whether a service has a script mounted, or runs it."""
     name = posixpath.basename(path)
-    return any(
+    return name in environment.derived(_run_or_mounted) and any(
         name in str(service.get("command") or "")
         or any(name in str(mount.get("source") or "") for mount in service.get("volumes") or ())
         for _project, _name, service in environment.services()
     )
+
+
+def _run_or_mounted(environment: Environment) -> str:
+    """What the services of an environment run and mount, as one text."""
+    services = [service for _project, _name, service in environment.services()]
+    mounts = (mount for service in services for mount in service.get("volumes") or ())
+    said = (*(service.get("command") for service in services), *(mount.get("source") for mount in mounts))
+    return "\n".join(str(text or "") for text in said)
 
 
 def _by_one_script(fleet: Fleet, pattern: Pattern, others: Sequence[Pattern]) -> bool:
@@ -86,9 +94,11 @@ def _by_one_script(fleet: Fleet, pattern: Pattern, others: Sequence[Pattern]) ->
     )
 
 
-def _removing(command: Command) -> Iterable[int]:
-    """The lines of which a list may be given to ``rm``: its own, and those of a short loop before it."""
-    return range(command.where.line - 3, command.where.line + 1) if re.search(r"\brm\b", command.text) else ()
+def _is_removed(first: Command, commands: Sequence[Command]) -> bool:
+    """Whether what a command lists may be given to ``rm``: in its line, or at the end of a short loop."""
+    return any(
+        0 <= command.where.line - first.where.line <= 3 and re.search(r"\brm\b", command.text) for command in commands
+    )
 
 
 def _deletions(environment: Environment, pipeline: Sequence[Command]) -> Iterator[Pattern]:
@@ -142,9 +152,10 @@ def _written(environment: Environment, pipeline: Sequence[Command]) -> Iterator[
     """The files that a pipeline writes: redirections and the outputs of dump programs."""
     for command in pipeline:
         paths = [target for kind, target in command.redirects if kind in (">", ">>", ">|") and target != "/dev/null"]
-        if command.program in ("pg_dump", "pg_dumpall", "pg_basebackup", "mysqldump", "tar", "zip", "restic"):
+        program = command.program
+        if program in ("pg_dump", "pg_dumpall", "pg_basebackup", "mysqldump", "tar", "zip", "restic"):
             paths += _option_values(command.argv, ("-f", "--file", "-D", "-czf", "-cf", "-cJf", "czf", "cf"))
-        elif command.program in ("cp", "mv", "rsync", "tee") and len(command.argv) > 1:
+        elif program in ("cp", "mv", "rsync", "tee") and len(command.argv) > 1:
             paths.append(command.argv[-1])
         for path in paths:
             text = absolute(path, command.directory or environment.directory)
@@ -222,6 +233,8 @@ def _acts_elsewhere(command: Command) -> str:
 
 
 _RESTORERS = frozenset(("pg_restore", "psql", "dropdb", "mysql", "mongorestore"))
+#: Those, and what may run one of them.
+_RESTORING = (*DOCKER, "sh", "bash", *_RESTORERS)
 _DESTRUCTIVE_SQL = re.compile(r"\b(?:DROP|TRUNCATE|DELETE\s+FROM|ALTER\s+DATABASE)\b", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
@@ -231,7 +244,7 @@ def restore_target(fleet: Fleet) -> Judgement:
     """A restore goes to whatever database a variable or a name of another environment says."""
     for environment in fleet.environments:
         sourced: dict[str, str] = {}
-        for document, command in environment_commands(environment):
+        for document, command in environment_commands(environment, "source", ".", *_RESTORING):
             if command.program in ("source", ".") and len(command.argv) > 1:
                 path = absolute(command.argv[1], command.directory or environment.directory)
                 sourced[document.path] = foreign_owner_of_path(fleet, environment, path) or environment.prefix

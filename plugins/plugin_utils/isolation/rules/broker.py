@@ -107,17 +107,22 @@ _PLACES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SQS_REGION", "SQS_REGION")
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "SQS_ENDPOINT", "SQS_ENDPOINT_URL", "AWS_SQS_ENDPOINT")
 
 
-def cloud_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Setting]]:
-    """Yield the queues of AWS that settings name: where each is, its name or URL last, and the setting."""
+def cloud_queues(environment: Environment) -> Sequence[tuple[tuple[str, ...], Setting]]:
+    """The queues of AWS that settings name: where each is, its name or URL last, and the setting."""
+    return environment.derived(_queues_of_aws)
+
+
+def _queues_of_aws(environment: Environment) -> Iterator[tuple[tuple[str, ...], Setting]]:
     known = {setting.key.upper(): setting.text for setting in environment.settings if setting.text}
     if any(key in known and "amazonaws" not in known[key] for key in _ENDPOINTS):
         return  # a server of its own that speaks the same protocol
     account, region = _cloud_place(environment)
     for setting in environment.settings:
-        if _AWS_QUEUE.fullmatch(setting.text):
-            yield (setting.text.rstrip("/"),), setting
-        elif setting.text and _SQS.fullmatch(setting.key) and "/" not in setting.text and "SQS" in setting.key.upper():
-            yield (account, region, setting.text), setting
+        text = setting.text
+        if "amazonaws" in text and _AWS_QUEUE.fullmatch(text):
+            yield (text.rstrip("/"),), setting
+        elif text and "/" not in text and "SQS" in setting.key.upper() and _SQS.fullmatch(setting.key):
+            yield (account, region, text), setting
 
 
 def _celery_queues(environment: Environment) -> Iterator[tuple[tuple[str, ...], Setting]]:

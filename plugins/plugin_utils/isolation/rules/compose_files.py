@@ -157,7 +157,7 @@ def puts_default_file(environment: Environment) -> bool:
         targets = [target for kind, target in redirects if kind.startswith(">")]
         if argv and posixpath.basename(argv[0]) in _COPIES:
             targets += argv[1:]
-        if any(posixpath.basename(target.rpartition(":")[2]) in DEFAULT_NAMES for target in targets):
+        if targets and any(posixpath.basename(target.rpartition(":")[2]) in DEFAULT_NAMES for target in targets):
             return True
     return any(posixpath.basename(task.text("dest")) in DEFAULT_NAMES for task in tasks(environment))
 

@@ -111,7 +111,7 @@ def baked_dotenv(fleet: Fleet) -> Judgement:
         if _ignored(environment, ".env"):
             continue
         for document in environment.documents:
-            if not _OVERRIDES.search(document.text):
+            if "over" not in document.text or not _OVERRIDES.search(document.text):
                 continue
             for where, line in code_lines(document):
                 if _OVERRIDES.search(line):

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..facts.code_lines import code_lines
@@ -109,11 +110,12 @@ _Place = (
 def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
     """Yield texts that may contain a name: (whether it is run, text, where). Networks, volumes and images have rules of
     their own."""
+    deployed = bool(environment.variables)
     for project, name, service in environment.services():
-        for key in _RUN & service.keys():
-            yield True, " ".join(texts(service[key])), (project, "services", name, key)
-        for key in _TOLD & service.keys():
-            yield False, " ".join(texts(service[key])), (project, "services", name, key)
+        acting, others = _keys_of(tuple(service), deployed)
+        for key in acting:
+            if service[key]:
+                yield key in _RUN, " ".join(texts(service[key])), (project, "services", name, key)
         for entry, text in (service.get("environment") or {}).items():
             if isinstance(text, str):
                 yield False, _searched(entry, text), (project, "services", name, "environment", entry)
@@ -121,13 +123,13 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
             # An agent reads the names of labels as well.
             yield False, f"{entry} {text}", (project, "services", name, "labels", entry)
         for network, attachment in (service.get("networks") or {}).items():
-            said = attachment if environment.variables or not attachment else attachment.get("aliases")
+            said = attachment if deployed or not attachment else attachment.get("aliases")
             if said:
                 yield False, " ".join(texts(said)), (project, "services", name, "networks", network)
         # All other keys: one without a rule of its own can carry a name as well.
-        elsewhere = _ELSEWHERE if environment.variables else _ELSEWHERE_TOO
-        for key in service.keys() - _RUN - _TOLD - elsewhere:
-            yield False, " ".join(texts(service[key])), (project, "services", name, key)
+        for key in others:
+            if service[key]:
+                yield False, " ".join(texts(service[key])), (project, "services", name, key)
     for project in environment.compose:
         for section in ("networks", "volumes", "secrets", "configs"):
             for name, resource in getattr(project, section).items():
@@ -138,12 +140,22 @@ def texts_of(environment: Environment) -> Iterator[tuple[bool, str, _Place]]:
         if not setting.service:
             yield False, _searched(setting.key, setting.text), setting.where
     for directive in environment.directives:
-        yield False, " ".join(directive.args), directive.where
+        if directive.args:
+            yield False, " ".join(directive.args), directive.where
     for document in environment.documents:
-        shown = printed_lines(document) if document.kind in _ACTING else ()
+        acts = document.kind in _ACTING
+        shown = printed_lines(document) if acts else ()
         for where, line in code_lines(document):
             if where.line not in shown:
-                yield document.kind in _ACTING, line, where
+                yield acts, line, where
+
+
+@lru_cache(maxsize=1 << 12)  # the services of a fleet have few sets of keys
+def _keys_of(keys: tuple[str, ...], deployed: bool) -> tuple[Sequence[str], Sequence[str]]:
+    """The keys of a service that run or tell something, and all others without a rule of their own."""
+    given = dict.fromkeys(keys).keys()
+    others = given - _RUN - _TOLD - (_ELSEWHERE if deployed else _ELSEWHERE_TOO)
+    return (*(_RUN & given), *(_TOLD & given)), tuple(others)
 
 
 def _searched(key: str, text: str) -> str:
@@ -217,7 +229,8 @@ def underscored(environment: Environment) -> Iterator[tuple[str, Where]]:
                     kinds = kinds or server_kinds(environment)
                     if not kinds.get(host.lower(), frozenset()) & _TOLERANT:
                         yield host, project.where("services", name, key)
-    for top in environment.nginx:
+    passes = any(item.name == "proxy_pass" and item.args and "_" in item.args[0] for item in environment.directives)
+    for top in environment.nginx if passes else ():
         for host, where in passed_on(top, ()):
             kinds = kinds or server_kinds(environment)
             if not kinds.get(host.lower(), frozenset()) & _TOLERANT:

@@ -14,11 +14,11 @@ from ..facts.domains import neighbours
 from ..facts.machine_setup import setup_files
 from ..facts.ownership import sharers
 from ..facts.path_patterns import Pattern, meetings
-from ..facts.workflows import environment_commands, home_of
+from ..facts.workflows import environment_commands, environment_locks, home_of
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.ansible.plays import Playbook
 from ..readers.logrotate import Rotation
-from ..readers.shell.scripts import Script, locks
+from ..readers.shell.scripts import Script
 from ..wording import listing
 from . import Hit, Judgement, owners, places, rule, worded
 
@@ -137,12 +137,11 @@ def shared_lock(fleet: Fleet) -> Judgement:
     taken: dict[tuple[str, str], dict[str, Where]] = {}
     count: dict[str, set[str]] = {}
     for environment in fleet.environments:
-        for _document, command in environment_commands(environment):
-            for lock in locks(command):
-                if "$" in lock.path.rpartition("/")[2]:
-                    continue  # whose it is depends on a variable
-                taken.setdefault((environment.machine, lock.path), {}).setdefault(environment.prefix, command.where)
-                count.setdefault(environment.prefix, set()).add(lock.path)
+        for command, lock in environment_locks(environment):
+            if "$" in lock.path.rpartition("/")[2]:
+                continue  # whose it is depends on a variable
+            taken.setdefault((environment.machine, lock.path), {}).setdefault(environment.prefix, command.where)
+            count.setdefault(environment.prefix, set()).add(lock.path)
     for (machine, path), members in taken.items():
         alone = [prefix for prefix in members if len(count[prefix]) < 2]
         # A lock in a workflow for all of them is meant to be common.
@@ -166,7 +165,7 @@ def engine_restart(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         others = neighbours(fleet, environment)
         prepared = setup_files(environment)
-        for _document, command in environment_commands(environment) if others else ():
+        for _document, command in environment_commands(environment, *_RESTARTING) if others else ():
             what = _restarts(command.program, command.argv)
             if what:
                 yield Hit(
@@ -186,15 +185,19 @@ def engine_restart(fleet: Fleet) -> Judgement:
 _ENGINE = re.compile(r"(?:docker|containerd)(?:\.service|\.socket)?\Z")
 
 
+_SERVICES = ("systemctl", "service", "rc-service")
+_PACKAGES = ("apt", "apt-get", "dnf", "yum")
+_POWER = ("reboot", "poweroff", "halt")
+_RESTARTING = (*_SERVICES, *_PACKAGES, *_POWER, "shutdown")
+
+
 def _restarts(program: str, argv: tuple[str, ...]) -> str:
-    if program in ("systemctl", "service", "rc-service") and {"restart", "stop", "try-restart", "kill"} & set(argv):
+    if program in _SERVICES and {"restart", "stop", "try-restart", "kill"} & set(argv):
         return "the Docker engine" if any(map(_ENGINE.match, argv)) else ""
-    if program in ("apt", "apt-get", "dnf", "yum") and {"install", "upgrade", "dist-upgrade", "full-upgrade"} & set(
-        argv
-    ):
+    if program in _PACKAGES and {"install", "upgrade", "dist-upgrade", "full-upgrade"} & set(argv):
         names = [word for word in argv if re.match(r"docker(?:\.io|-ce)\b|containerd", word)]
         return "the Docker engine" if names or {"upgrade", "dist-upgrade", "full-upgrade"} & set(argv) else ""
-    if program in ("reboot", "poweroff", "halt") or (program == "shutdown" and "-c" not in argv):
+    if program in _POWER or (program == "shutdown" and "-c" not in argv):
         return "the machine"
     return ""
 

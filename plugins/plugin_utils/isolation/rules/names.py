@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from ..facts.ownership import one_project
 from ..model import SEAL, Claim, Environment, Fleet, Severity, Where
@@ -211,10 +212,15 @@ def shared_hostname(fleet: Fleet) -> Judgement:
 _DATABASE_NAME = re.compile(r"(?:\w+_)?(?:DB|DATABASE|PGDATABASE)(?:_NAME|_USER)?|POSTGRES_(?:DB|USER)|PGUSER")
 
 
+@lru_cache(maxsize=1 << 12)  # a fleet repeats its settings
+def _names_database(key: str) -> bool:
+    return _DATABASE_NAME.fullmatch(key.upper()) is not None
+
+
 def names_of(environment: Environment) -> Iterator[tuple[str, str, int, Where]]:
     """Yield names that something truncates, and after how many bytes."""
     for setting in environment.settings:
-        if setting.text and _DATABASE_NAME.fullmatch(setting.key.upper()) and "/" not in setting.text:
+        if setting.text and _names_database(setting.key) and "/" not in setting.text:
             yield "database name", setting.text, IDENTIFIER_BYTES, setting.where
     for claim in environment.claims:
         if claim.namespace in ("database", "database-role"):

@@ -17,7 +17,7 @@ from ..facts.service_kinds import command_text
 from ..facts.workflows import environment_commands, home_of, named
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import machine_commands
-from ..readers.shell.docker_call import DockerCall, docker_call
+from ..readers.shell.docker_call import DOCKER, DockerCall, docker_call
 from ..readers.shell.scripts import Command, pipelines
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -30,7 +30,7 @@ def prune(fleet: Fleet) -> Judgement:
     """A script prunes the engine, and with it whatever of other environments is stopped just then."""
     for environment in fleet.environments:
         others = neighbours(fleet, environment)
-        for _document, command in environment_commands(environment) if others else ():
+        for _document, command in environment_commands(environment, *DOCKER) if others else ():
             call = docker_call(command.argv)
             severity = _prunes(call) if call else None
             if call and severity:
@@ -114,7 +114,7 @@ _SUBSTITUTION = re.compile(r"s([/|#,])((?:(?!\1).)+)\1((?:(?!\1).)*)\1")
 def cloned_environment(fleet: Fleet) -> Judgement:
     """An environment is made by copying another and replacing its name."""
     for environment in fleet.environments:
-        for _document, command in environment_commands(environment):
+        for _document, command in environment_commands(environment, "cp", "rsync", "sed", "perl"):
             pair = _copies(fleet, environment, command) or _renames(fleet, environment, command)
             if pair:
                 source, target = pair
@@ -160,7 +160,7 @@ _REMOVALS = re.compile(r"\bdocker\s+(?:(?:volume|network|container|image)\s+)?(?
 def removal_by_pattern(fleet: Fleet) -> Judgement:
     """A script removes every container, volume or image whose name fits a pattern."""
     for environment in fleet.environments:
-        if len(fleet.machines[environment.machine]) < 2:
+        if len(fleet.machines[environment.machine]) < 2 or not environment_commands(environment, *DOCKER):
             continue
         for document in environment.documents:
             for pipeline in pipelines(machine_commands(document)):

@@ -64,7 +64,7 @@ def nested_directories(fleet: Fleet) -> Judgement:
 @rule("foreign-path", "VP-05", "VP-17", severity=Severity.CRITICAL)
 def foreign_path(fleet: Fleet) -> Judgement:
     """An environment mounts or reads a path inside another environment's directory."""
-    for machine, path, claims in mounted(fleet):
+    for machine, path, claims in fleet.derived(mounted):
         for claim in claims:
             owner = foreign_owner_of_path(fleet, fleet.by_prefix[claim.owner], path)
             if not owner:
@@ -88,7 +88,7 @@ def foreign_path(fleet: Fleet) -> Judgement:
 def broad_mount(fleet: Fleet) -> Judgement:
     """A mount contains other environments' directories, or what Docker keeps for everybody."""
     holds = fleet.derived(_holders)
-    for machine, path, claims in mounted(fleet):
+    for machine, path, claims in fleet.derived(mounted):
         for claim in claims:
             held = (prefix for prefix in holds.get((machine, path), ()) if prefix != claim.owner)
             others = list(islice(held, MOST))
@@ -231,7 +231,7 @@ def overlapping(fleet: Fleet) -> Iterator[tuple[str, str, Sequence[Claim]]]:
     """
     holds = fleet.derived(_holders)
     machines: dict[str, list[tuple[tuple[str, ...], str, Sequence[Claim]]]] = {}
-    for machine, path, claims in mounted(fleet):
+    for machine, path, claims in fleet.derived(mounted):
         if (machine, path) in holds or path in EVERYBODYS or is_common(path) or owners_of_path(fleet, machine, path):
             continue
         machines.setdefault(machine, []).append((tuple(path.split("/")), path, claims))

@@ -104,7 +104,7 @@ def open_pattern(fleet: Fleet) -> Judgement:
     """A wildcard right behind an environment's prefix: it matches every longer prefix too."""
     for environment in fleet.environments:
         for text, where in patterns_of(environment):
-            for stem, end in _WILDCARD.findall(text):
+            for stem, end in _wildcards(text):
                 owner = fleet.by_prefix.get(stem)
                 others = [p for p in beginning_with(fleet, stem + end) if p not in (environment.prefix, stem)]
                 closed = end not in ("", "_", "-")
@@ -123,6 +123,12 @@ def open_pattern(fleet: Fleet) -> Judgement:
                     environment.machine,
                     severity=None if others else Severity.LOW if end else Severity.MEDIUM,
                 )
+
+
+@lru_cache(maxsize=1 << 12)  # a fleet's files repeat the same lines
+def _wildcards(text: str) -> Sequence[tuple[str, str]]:
+    """Each wildcard in a text: what is before it, and the character between them."""
+    return _WILDCARD.findall(text)
 
 
 def patterns_of(environment: Environment) -> Iterator[tuple[str, Where]]:

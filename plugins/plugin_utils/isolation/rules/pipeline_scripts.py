@@ -12,11 +12,18 @@ from itertools import islice, pairwise
 
 from ..facts.domains import domains, neighbours, own_servers
 from ..facts.ownership import foreign_owner_of_path, owners_of_path
-from ..facts.workflows import environment_commands, is_deployment, listed_documents, owner_of_branch, owner_of_file
+from ..facts.workflows import (
+    environment_commands,
+    environment_locks,
+    is_deployment,
+    listed_documents,
+    owner_of_branch,
+    owner_of_file,
+)
 from ..model import Environment, Fleet, Severity, Where
 from ..readers.documents import machine_commands
-from ..readers.shell.docker_call import docker_call
-from ..readers.shell.scripts import Command, locks
+from ..readers.shell.docker_call import DOCKER, docker_call
+from ..readers.shell.scripts import Command
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -83,10 +90,10 @@ def no_host_lock(fleet: Fleet) -> Judgement:
     for environment in fleet.environments:
         if len(fleet.machines[environment.machine]) < 2:
             continue
-        for _document, command in environment_commands(environment):
-            for lock in locks(command):
-                taken.setdefault(environment.machine, {}).setdefault(environment.prefix, set()).add(lock.path)
-            if is_deployment(command) and docker_call(command.argv) is not None:
+        for _command, lock in environment_locks(environment):
+            taken.setdefault(environment.machine, {}).setdefault(environment.prefix, set()).add(lock.path)
+        for _document, command in environment_commands(environment, *DOCKER):
+            if is_deployment(command):
                 unlocked.setdefault(environment.machine, {}).setdefault(environment.prefix, command.where)
     for machine, members in unlocked.items():
         known = [taken.get(machine, {}).get(prefix, set()) for prefix in members]

@@ -202,6 +202,8 @@ def _checks(document: Document) -> bool:
 def machine_lines(environment: Environment) -> Iterator[tuple[Where, str]]:
     """The lines with a URL that run on a server, not on a runner."""
     for document in environment.documents if environment.variables else filter(_checks, environment.documents):
+        if "://" not in document.text:
+            continue
         elsewhere = hosted_lines(document)
         before = ""
         for where, line in code_lines(document):

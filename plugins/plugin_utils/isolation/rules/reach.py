@@ -224,11 +224,10 @@ def plumbing(
         owner = owner_of_address(fleet, environment, target)
         if target == "host-gateway" or owner:
             yield "extra_hosts", alias, target, owner
-    own = own_containers(environment)
     for link in map(str, service.get("external_links") or ()):
         container, _unused, alias = link.partition(":")
         owner = container_owner(fleet, environment, container)
-        if container not in own and owner:
+        if owner and container not in own_containers(environment):
             yield "external_links", alias or container, container, owner
     servers = service.get("dns") or ()
     for address in [servers] if isinstance(servers, str) else map(str, servers):

@@ -37,7 +37,11 @@ def foreign_variable(fleet: Fleet) -> Judgement:
     """A variable of an environment names what is another's, its own value or one from group_vars/all."""
     index = fleet.derived(TokenIndex)
     for environment in fleet.environments:
-        for name, text in _texts(environment):
+        found = [*_texts(environment)]
+        # Most environments name no other one, so check all texts at once first.
+        if index.are_free([text for _name, text in found], environment.prefix):
+            continue
+        for name, text in found:
             tokens = index.owners_in(text, environment.prefix)
             for owner in dict.fromkeys(token[0] for token in tokens):
                 if all(

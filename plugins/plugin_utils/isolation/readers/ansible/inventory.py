@@ -190,11 +190,8 @@ def leaves(value: Any) -> Iterator[str]:
     """All strings in a value; the YAML reader bounds the depth."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from leaves(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from leaves(item)
 
 

@@ -11,6 +11,7 @@ import math
 import posixpath
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from ...errors import ReaderError
@@ -225,8 +226,11 @@ def parse_size(value: Any) -> int:
     """The bytes in a size such as ``64m``."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise _bad(f"invalid size {value!r}")
-    if isinstance(value, int):
-        return value
+    return value if isinstance(value, int) else _parse_size(value)
+
+
+@lru_cache(maxsize=1 << 10)  # a fleet has few sizes
+def _parse_size(value: str) -> int:
     match = _SIZE.match(value)
     if not match or match[1].count(".") > 1:
         raise _bad(f"invalid size {value!r}")

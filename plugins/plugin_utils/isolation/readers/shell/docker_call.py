@@ -108,12 +108,16 @@ class DockerCall:
         return (*self.values.get("--filter", ()), *self.values.get("-f", ())) if not self.compose else ()
 
 
+#: The programs whose calls these are.
+DOCKER = ("docker-compose", "docker", "podman")
+
+
 def docker_call(argv: Sequence[str]) -> DockerCall | None:
     """The call in ``argv``, or ``None`` if it does not call Docker or Compose."""
     if not argv:
         return None
     program = argv[0].rpartition("/")[2]
-    if program not in ("docker-compose", "docker", "podman"):
+    if program not in DOCKER:
         return None
     rest = list(argv[1:])
     if program == "docker-compose":
