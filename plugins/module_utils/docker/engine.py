@@ -265,6 +265,10 @@ class Engine:
         """All containers of this environment's Compose project, including one-off ones."""
         return self.containers("%s=%s" % (PROJECT, self.project))
 
+    def await_change(self, since: float, seconds: float) -> None:
+        """Wait until one of the project's containers ends or its health changes; see :func:`direct.await_change`."""
+        direct.await_change(self.docker_host, "%s=%s" % (PROJECT, self.project), since, seconds)
+
     def logs(self, container_id: str, lines: int = 15) -> str:
         """The last lines of a container's log, and those before them that say why it failed."""
         code, both, errors = self.log_lines(container_id, "--tail", str(_LOG_LINES))

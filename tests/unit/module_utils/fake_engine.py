@@ -84,6 +84,9 @@ class FakeEngine:
     def wait_for_return(self) -> None:
         self.away = self.away and not self.returns
 
+    def await_change(self, _since: float, seconds: float) -> None:
+        time.sleep(seconds)
+
     def project_containers(self) -> list[dict[str, Any]]:
         self._hear("look")
         return json.loads(json.dumps(list(self.running.values())))
