@@ -76,7 +76,8 @@ class Engine:
         self.compose_file = compose_file
         #: Where Compose reads its files, where that is not the environment's directory.
         self.inputs = ""
-        #: When it was last found not to answer, by the monotonic clock.
+        #: When this run began to work with it, and when it was last found not to answer, by the monotonic clock.
+        self.began = time.monotonic()
         self.lost = float("-inf")
         self._docker: str | None = None
         self._compose: str | None = None

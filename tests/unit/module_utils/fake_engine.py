@@ -36,6 +36,7 @@ class FakeEngine:
     def __init__(self, directory: Path) -> None:
         self.directory = str(directory)
         self.inputs = ""
+        self.began = time.monotonic()
         self.lost = float("-inf")
         self.running: dict[str, dict[str, Any]] = {}
         self.strangers: list[dict[str, Any]] = []
