@@ -275,6 +275,8 @@ class Gate(EvaluatedFleet):
 
     def extra_findings(self, declaration: Declaration) -> list[Finding]:
         """What is wrong with ``-e`` for a run on this environment."""
+        if not self.extra_variables:  # then no step needs the inventory
+            return []
         own = {declaration.prefix: declaration.values}
         return [*typed(self.inventory.extra_variables, own), *self._ingredients(declaration)]
 
