@@ -11,8 +11,10 @@ as expected: what an error means is then in the client's words.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -67,6 +69,35 @@ def _read(address: str, command: tuple[str, ...]) -> tuple[int, str, str] | None
     return None
 
 
+def await_change(docker_host: str, label: str, since: float, seconds: float) -> None:
+    """Wait until a container with a label ends or its health changes, ``seconds`` at most.
+
+    A change after ``since``, in seconds since the epoch, ends the wait at once. Where the engine cannot be asked, the
+    wait takes all its time.
+    """
+    deadline = time.monotonic() + seconds
+    filters = {"type": ["container"], "event": ["health_status", "die"], "label": [label]}
+    path = "/events?since=%.6f&filters=%s" % (since, quote(json.dumps(filters)))
+    with contextlib.suppress(OSError, ValueError, LookupError):
+        if docker_host.startswith(UNIX) and _begins_to_tell(docker_host[len(UNIX) :], path, deadline):
+            return
+    time.sleep(max(0.0, deadline - time.monotonic()))
+
+
+def _begins_to_tell(address: str, path: str, deadline: float) -> bool:
+    """Whether an answer without an end has its first content before the deadline; raises OSError after it."""
+    said = b""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        _request(link, address, path)
+        while not said.partition(b"\r\n\r\n")[2]:
+            link.settimeout(max(0.001, deadline - time.monotonic()))
+            piece = link.recv(1 << 16)
+            if not piece:
+                return False
+            said += piece
+    return said.split(b" ", 2)[1] == b"200"
+
+
 def _listed(said: Any) -> str:
     """The names of a listing, one a line. Raises LookupError or TypeError where it is none."""
     objects = said if isinstance(said, list) else said["Volumes"] or []
@@ -105,11 +136,15 @@ def _ask(address: str, path: str) -> tuple[int, Any]:
     ``http.client`` takes 11 ms, and every module of a deployment would do so (``socket_connection.py`` is for a few).
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-        link.connect(address)
-        link.sendall(("GET %s%s HTTP/1.0\r\nHost: docker\r\n\r\n" % (INTERFACE, path)).encode())
+        _request(link, address, path)
         with link.makefile("rb") as stream:
             head, _gap, body = stream.read().partition(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     if status not in (200, 404):
         raise ValueError(status)
     return status, json.loads(body.decode())
+
+
+def _request(link: socket.socket, address: str, path: str) -> None:
+    link.connect(address)
+    link.sendall(("GET %s%s HTTP/1.0\r\nHost: docker\r\n\r\n" % (INTERFACE, path)).encode())

@@ -21,6 +21,7 @@ from ..core.errors import Failure, last_lines
 from ..core.meanwhile import hearing
 from ..core.process import home_directory, run_command, stream
 from . import direct
+from .compose_plugin import CLIENT, find_compose
 from .labels import PROJECT
 
 if TYPE_CHECKING:  # a scheduled backup runs this without Ansible
@@ -75,9 +76,11 @@ class Engine:
         self.compose_file = compose_file
         #: Where Compose reads its files, where that is not the environment's directory.
         self.inputs = ""
-        #: When it was last found not to answer, by the monotonic clock.
+        #: When this run began to work with it, and when it was last found not to answer, by the monotonic clock.
+        self.began = time.monotonic()
         self.lost = float("-inf")
         self._docker: str | None = None
+        self._compose: str | None = None
 
     def environment(self) -> dict[str, str]:
         """The whole environment of every call."""
@@ -106,13 +109,22 @@ class Engine:
                 )
         return self._docker
 
+    def _program(self, args: Sequence[str]) -> tuple[str, dict[str, str]]:
+        """The program that runs a command of docker, and what it needs beyond :meth:`environment`."""
+        client = self.docker_path()
+        if args[0] != "compose":
+            return client, {}
+        if self._compose is None:
+            self._compose = find_compose(client, home_directory())
+        return (self._compose, {CLIENT: client}) if self._compose else (client, {})
+
     def docker(self, *args: str, **options: Any) -> tuple[int, str, str]:
         """Run docker. Returns (exit code, output, errors).
 
         Options: ``data`` for standard input, ``binary`` if that is bytes, ``cwd``, ``limit`` in seconds, and open
         files ``pass_fds``, and ``telling`` what it does, to those who watch the run.
         """
-        client = self.docker_path()
+        program, variables = self._program(args)
         said = None if options else direct.read(self.docker_host, args)
         if said:
             return said
@@ -121,15 +133,14 @@ class Engine:
             bounded = ["timeout", "--kill-after=5", str(options["limit"])]
         given = {"data": options.get("data"), "binary_data": bool(options.get("binary")), "cwd": options.get("cwd")}
         opened: tuple[int, ...] = tuple(options.get("pass_fds", ()))
-        command = [*bounded, client, *args]
+        command = [*bounded, program, *args]
         if not options.get("telling"):
-            return run_command(self.module, "docker", self._argv(command), EngineError, pass_fds=opened, **given)
+            command = self._argv(command, variables)
+            return run_command(self.module, "docker", command, EngineError, pass_fds=opened, **given)
         with hearing(options["telling"]) as heard:
-            command = [*(heard.prefix() if heard else ()), *command]
+            command = self._argv([*(heard.prefix() if heard else ()), *command], variables)
             opened += heard.open_files if heard else ()
-            code, output, errors = run_command(
-                self.module, "docker", self._argv(command), EngineError, pass_fds=opened, **given
-            )
+            code, output, errors = run_command(self.module, "docker", command, EngineError, pass_fds=opened, **given)
             return code, output, heard.text() if heard else errors
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:
@@ -254,6 +265,10 @@ class Engine:
     def project_containers(self) -> list[dict[str, Any]]:
         """All containers of this environment's Compose project, including one-off ones."""
         return self.containers("%s=%s" % (PROJECT, self.project))
+
+    def await_change(self, since: float, seconds: float) -> None:
+        """Wait until one of the project's containers ends or its health changes; see :func:`direct.await_change`."""
+        direct.await_change(self.docker_host, "%s=%s" % (PROJECT, self.project), since, seconds)
 
     def logs(self, container_id: str, lines: int = 15) -> str:
         """The last lines of a container's log, and those before them that say why it failed."""

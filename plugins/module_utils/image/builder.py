@@ -60,7 +60,7 @@ exec unshare --net --mount --pid --fork --kill-child --mount-proc sh -c "$INSIDE
 _INSIDE = """
 set -e
 run=$1
-end() { kill -TERM "$1" || return 0; for _ in $(seq 200); do kill -0 "$1" || break; sleep 0.05; done; } 2> /dev/null
+end() { kill -TERM "$1" || return 0; for _ in $(seq 1000); do kill -0 "$1" || break; sleep 0.01; done; } 2> /dev/null
 if [ -d /run/containerd ]; then mount -t tmpfs -o mode=0711 tmpfs /run/containerd; fi
 mount --bind "$run/resolv.conf" /etc/resolv.conf
 mount -t ext4 -o loop,noatime,nodev,discard "$2" "$run/data"

@@ -273,7 +273,7 @@ class Serving:
     ) -> None:
         began = time.monotonic()
         deadline = began + self._readiness.limit(self._limit - waited)
-        told = began
+        told, looked = began, time.time()
         for pause in pauses():
             self._waiting.clear()
             waiting, failed = look()
@@ -282,7 +282,8 @@ class Serving:
                 fail(late and not failed)
             if not waiting:
                 return
-            time.sleep(pause)
+            self.engine.await_change(looked, pause)
+            looked = time.time()
             self.run.refresh()
             if is_told() and time.monotonic() - told >= _TELL:
                 self._tell_waiting()

@@ -30,13 +30,12 @@ class Settling:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._began = time.monotonic()
         self._left: dict[str, float] = {}
 
     def before(self, way: str) -> None:
         """Wait until nginx has forgotten which address a way had when requests last went there: another container may
         have the name now."""
-        forgotten = self._left.get(way, self._began) + _REMEMBERED
+        forgotten = self._left.get(way, self._engine.began) + _REMEMBERED
         time.sleep(max(0.0, forgotten - time.monotonic()))
 
     def after(self, way: str = "") -> None:

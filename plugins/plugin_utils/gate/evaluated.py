@@ -19,6 +19,7 @@ from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleActionFail
+from ansible.utils.vars import load_extra_vars
 
 from ..declaration.checks import check_promotion
 from ..declaration.inventory import Inventory
@@ -90,6 +91,11 @@ class EvaluatedFleet:
         self._declarations: dict[str, Declaration] = {}
         self._releases: dict[str, Release | None] = {}
         self._read: dict[str, ReadEnvironment] = {}
+
+    @cached_property
+    def extra_variables(self) -> Mapping[str, Any]:
+        """The variables that ``-e`` sets, known without the inventory."""
+        return dict(load_extra_vars(self._loader))
 
     @cached_property
     def inventory(self) -> Inventory:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible import context
 from ansible.errors import AnsibleActionFail
@@ -31,9 +31,6 @@ from ..isolation.live.registered import environment_of
 from ..isolation.model import SEAL, Finding, Fleet, Severity
 from ..isolation.readers.fingerprints import sealed_of
 from ..isolation.report import text as report
-from ..isolation.report.answer import Report
-from ..isolation.report.page import JudgedFleet, page
-from ..isolation.report.present import Seen
 from ..isolation.report.proved import Scope, proved
 from ..isolation.rules import judge, rules
 from ..isolation.rules.containment import shared_on_purpose
@@ -50,6 +47,9 @@ from .secrets import TRIED, Vaults, plain_names, weak_secrets, with_live_fingerp
 from .session import Session
 from .shared_work import processes_for, share
 from .unread import shown_seals, still_needed, undeclared, unread_values, unreadable_names
+
+if TYPE_CHECKING:
+    from ..isolation.report.present import Seen
 
 # Load them now: actions run in forks of the process that imports this.
 rules()
@@ -102,6 +102,8 @@ class Verdict:
 
     def rendered(self, report_format: str) -> str:
         """The report as the text of a file: ``json``, ``sarif``, ``junit`` or ``markdown``."""
+        from ..isolation.report.answer import Report  # only here: few runs write a file
+
         return Report(tuple(self.prefixes), tuple(self.findings), tuple(self.stopping)).rendered(report_format)
 
 
@@ -209,6 +211,8 @@ class Gate(EvaluatedFleet):
         """The text of a report file; its ending decides the format."""
         if path.suffix != ".html":
             return verdict.rendered(_REPORTS.get(path.suffix, "json"))
+        from ..isolation.report.page import JudgedFleet, page  # only here: see Verdict.rendered
+
         asked = "and from what its machines said then" if seen else "alone: no machine was contacted"
         made = f"Made by aiia.bulkhead on {date.today()}, from the inventory {asked}."
         fleet, found = self.fleet or Fleet(()), verdict.findings
@@ -271,6 +275,8 @@ class Gate(EvaluatedFleet):
 
     def extra_findings(self, declaration: Declaration) -> list[Finding]:
         """What is wrong with ``-e`` for a run on this environment."""
+        if not self.extra_variables:  # then no step needs the inventory
+            return []
         own = {declaration.prefix: declaration.values}
         return [*typed(self.inventory.extra_variables, own), *self._ingredients(declaration)]
 

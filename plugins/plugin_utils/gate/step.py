@@ -67,7 +67,7 @@ class EnvironmentAction(ActionBase):
         _checked, given = self.validate_argument_spec(dict(self.OPTIONS))
         self.gate = Gate(self, self.task_vars)
         # Before any variable is read for a host that may be another one.
-        renamed = identity(self.gate.inventory.extra_variables)
+        renamed = identity(self.gate.extra_variables)
         if renamed:
             raise AnsibleActionFail(text.refusal(renamed))
         self.declaration = self.gate.declaration_of(self.task_vars["inventory_hostname"])

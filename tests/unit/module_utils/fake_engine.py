@@ -36,6 +36,7 @@ class FakeEngine:
     def __init__(self, directory: Path) -> None:
         self.directory = str(directory)
         self.inputs = ""
+        self.began = time.monotonic()
         self.lost = float("-inf")
         self.running: dict[str, dict[str, Any]] = {}
         self.strangers: list[dict[str, Any]] = []
@@ -83,6 +84,9 @@ class FakeEngine:
 
     def wait_for_return(self) -> None:
         self.away = self.away and not self.returns
+
+    def await_change(self, _since: float, seconds: float) -> None:
+        time.sleep(seconds)
 
     def project_containers(self) -> list[dict[str, Any]]:
         self._hear("look")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -165,3 +167,44 @@ def test_without_a_client_an_engine_is_of_no_use(
     monkeypatch.setattr(module, "get_bin_path", lambda *_args, **_options: None)
     with pytest.raises(EngineError, match="there is no docker command"):
         Engine(module, serve()).version()
+
+
+def waited(address: str, seconds: float = 0.2) -> float:
+    """How long a change since the beginning of time is waited for."""
+    began = time.monotonic()
+    direct.await_change(address, "a=b", 0.0, seconds)
+    return time.monotonic() - began
+
+
+def test_a_change_ends_the_wait(serve: Callable[..., str]) -> None:
+    asked: list[str] = []
+
+    def tell(path: str) -> bytes:
+        asked.append(path)
+        return b'HTTP/1.0 200 OK\r\nA: b\r\n\r\n{"status": "health_status: healthy"}\n'
+
+    assert waited(serve(tell), 60) < 30
+    path, _question, query = asked[0].partition("?")
+    given = {name: values[0] for name, values in parse_qs(query).items()}
+    assert (path, given.pop("since")) == ("/v1.44/events", "0.000000")
+    assert json.loads(given.pop("filters")) == {
+        "type": ["container"], "event": ["health_status", "die"], "label": ["a=b"],
+    }  # fmt: skip
+    assert not given
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n", b"HTTP/1.0 400 Bad Request\r\n\r\n{}", b"\r\n\r\nnonsense"],
+    ids=["nothing", "no change", "refused", "nonsense"],
+)
+def test_without_a_change_the_wait_takes_its_time(serve: Callable[..., str], said: bytes) -> None:
+    assert waited(serve(lambda _path: said)) >= 0.2
+
+
+def test_an_engine_that_does_not_answer_is_not_waited_for_longer(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "engine.sock"))
+        silent.listen()
+        assert 0.2 <= waited(f"unix://{tmp_path}/engine.sock") < 30
+    assert waited("tcp://127.0.0.1:1") >= 0.2

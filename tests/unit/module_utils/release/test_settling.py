@@ -37,8 +37,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> FakeEngine:
-    return FakeEngine(tmp_path)
+def engine(tmp_path: Path, clock: Clock) -> FakeEngine:
+    made = FakeEngine(tmp_path)
+    made.began = clock.now
+    return made
 
 
 def test_there_and_back(clock: Clock, engine: FakeEngine) -> None:

@@ -7,12 +7,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
+from ansible import context
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.selection import overrides, rewritten
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import specification
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.plan import Gate
 from unit.fleets import PRODUCTION, STAGING, only, read, write
 from unit.runs import book, fleet, gate_alone, play, refused
 
@@ -37,6 +43,20 @@ def test_a_host_that_contradicts_its_group(tmp_path: Path) -> None:
     found = only(overrides(inventory, inventory.environment_groups))
     assert (found.rule, found.resource) == ("identity-overridden", "server")
     assert "whose bulkhead_environment is staging, but its own variables say prod" in found.message
+
+
+def test_a_step_reads_the_inventory_only_for_variables_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it ships was proved: of a large fleet, each step would read every file again."""
+    declaration = cast("Declaration", SimpleNamespace(prefix="aiia_staging", values={}, group="staging"))
+    for extra, reads in ({}, False), ({"bulkhead_release": "x"}, True):
+        monkeypatch.setattr(load_extra_vars, "extra_vars", extra, raising=False)
+        monkeypatch.setattr(context, "CLIARGS", {})
+        gate = Gate(SimpleNamespace(_loader=DataLoader()), {"playbook_dir": "/"})
+        if reads:
+            with pytest.raises(KeyError, match="ansible_inventory_sources"):
+                gate.extra_findings(declaration)
+        else:
+            assert gate.extra_findings(declaration) == []
 
 
 # ---- as a user does it -------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -104,6 +105,16 @@ def test_a_package_is_begun_while_the_step_works(packages: Path) -> None:
         while not packed(packages) and time.monotonic() < until:
             time.sleep(0.01)
         assert packed(packages) == {"verify": 1}
+
+
+def test_the_collector_rests_in_the_fork_alone(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pack(_action: Any, **_given: Any) -> None:
+        (packages / "collects").write_text(str(gc.isenabled()))
+
+    monkeypatch.setattr(Action, "_configure_module", pack)
+    with packed_ahead(Action(packages), {}, "verify"):
+        assert gc.isenabled()
+    assert (packages / "collects").read_text() == "False"
 
 
 def test_what_goes_wrong_is_not_the_run(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
