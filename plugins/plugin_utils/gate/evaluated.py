@@ -178,7 +178,7 @@ class EvaluatedFleet:
         unknown = [group for group in groups if group not in self._declarations and group not in self.selected]
         processes = processes_for(len(unknown), _EACH)
         parts = in_parts(unknown, processes)
-        for found in share(lambda part: [self._read_for_others(group) for group in part], parts, processes):
+        for found in share(self._read_part, parts, processes):
             for one in found:
                 group = one.declaration.group
                 one.declaration.available = _Asked(partial(self._available, group))
@@ -188,10 +188,19 @@ class EvaluatedFleet:
     def _available(self, group: str) -> Mapping[str, Any]:
         return self._declare(group, False).available
 
-    def _read_for_others(self, group: str) -> ReadEnvironment:
-        """An environment without what its templates may use: that is most of it, and hardly ever asked for again."""
-        found = self.read(self._declaration(group))
-        found.declaration.available = {}
+    def _read_part(self, groups: Sequence[str]) -> list[ReadEnvironment]:
+        """Some environments, each step for all of them before the next: then the processor's caches hold its code.
+
+        They have nothing of what their templates may use: that is most of them, and hardly ever asked for again.
+        """
+        for group in groups:
+            self.inventory.host_variables(self.inventory.hosts_of(group)[0])
+        declarations = [self._declaration(group) for group in groups]
+        for declaration in declarations:
+            self.render(declaration)
+        found = [self.read(declaration) for declaration in declarations]
+        for declaration in declarations:
+            declaration.available = {}
         return found
 
     def check_together(self) -> None:
