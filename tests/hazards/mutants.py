@@ -98,5 +98,6 @@ def gate(inventory: Path, folder: Path) -> Any:
     from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.plan import Gate
 
     loader = SimpleNamespace(_vault=SimpleNamespace(secrets=[]), get_basedir=lambda: str(folder))
+    groups: dict[str, list[str]] = {path.name: [] for path in (inventory / "group_vars").iterdir()}
     sources = {"ansible_inventory_sources": [str(inventory)], "playbook_dir": str(folder / "playbooks")}
-    return Gate(SimpleNamespace(_loader=loader), sources)
+    return Gate(SimpleNamespace(_loader=loader), {**sources, "groups": groups})

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -168,15 +170,8 @@ class Inventory:
             found.update(get_vars_from_path(loader, directory, [group], "task"))
         return found
 
-    def files_of(self, groups: Iterable[str]) -> dict[str, Any]:
-        """What the files of these groups hold, by path, as far as they were not read before."""
-        known = set(self._closed_loader._FILE_CACHE)
-        for name in groups:
-            self.group_variables(self.manager.groups[name])
-        return {path: found for path, found in self._closed_loader._FILE_CACHE.items() if path not in known}
-
     def know(self, files: Mapping[str, Any]) -> None:
-        """Take what files hold from :meth:`files_of` of another process."""
+        """Take what files hold that somebody has read with :class:`FilesOfGroups`."""
         self._closed_loader._FILE_CACHE.update(files)
 
     @cached_property
@@ -236,6 +231,23 @@ class Inventory:
     def declared_on_host(self, host: str) -> Any:
         """The environment that a host's variables name, wherever it was set."""
         return self.host_variables(host).get("bulkhead_environment")
+
+
+class FilesOfGroups:
+    """Reads the files of groups as an inventory will, which may be a while before it needs them."""
+
+    def __init__(self, sources: Sequence[str], basedir: str) -> None:
+        self._loader = loader(basedir, None, OthersLoader)
+        beside = [str(path if path.is_dir() else path.parent) for path in map(Path, sources) if path.exists()]
+        self._directories = tuple(dict.fromkeys([*beside, basedir]))
+
+    def __call__(self, groups: Iterable[str]) -> dict[str, Any]:
+        """What the files of these groups hold, by path, as far as they were not read before."""
+        known = set(self._loader._FILE_CACHE)
+        with suppress(AnsibleError):  # the inventory will say it
+            for directory in self._directories:
+                vars_loader.get("host_group_vars").get_vars(self._loader, directory, list(map(Group, groups)))
+        return {path: found for path, found in self._loader._FILE_CACHE.items() if path not in known}
 
 
 def _reads_at_start() -> bool:

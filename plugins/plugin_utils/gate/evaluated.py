@@ -22,7 +22,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.vars import load_extra_vars
 
 from ..declaration.checks import check_promotion
-from ..declaration.inventory import Inventory
+from ..declaration.inventory import FilesOfGroups, Inventory
 from ..declaration.model import Declaration
 from ..declaration.resolve import declare
 from ..declaration.sources import check_files_read_as_root
@@ -99,15 +99,21 @@ class EvaluatedFleet:
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The inventory, read anew, with the files of its groups. Steps that ship what was proved do not need it."""
-        found = Inventory(self.task_vars["ansible_inventory_sources"], self._loader._vault.secrets, self._playbook)
-        names = [name for name in found.manager.groups if name not in ("all", "ungrouped")]
+        """The inventory, read anew. Steps that ship what was proved do not need it.
+
+        While this process reads the hosts, others read the files of a large fleet's groups, as the run knows them.
+        """
+        sources, made = self.task_vars["ansible_inventory_sources"], []
+        names = [name for name in self.task_vars.get("groups", ()) if name not in ("all", "ungrouped")]
         processes = processes_for(len(names), _EACH_FILES)
-        if processes > 1:
-            found.files_of(["all"])
-            for files in share(found.files_of, in_parts(names, processes), processes):
-                found.know(files)
-        return found
+        parts = in_parts(names, processes) if processes > 1 else []
+
+        def make() -> None:
+            made.append(Inventory(sources, self._loader._vault.secrets, self._playbook))
+
+        for files in share(FilesOfGroups(sources, self._playbook), parts, processes, first=make):
+            made[0].know(files)
+        return made[0]
 
     @cached_property
     def renderer(self) -> Renderer:

@@ -43,13 +43,17 @@ def processes_for(count: int, each: int) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, count // each))
 
 
-def share(work: Callable[[_Item], _Answer], items: Sequence[_Item], processes: int) -> list[_Answer]:
+def share(
+    work: Callable[[_Item], _Answer], items: Sequence[_Item], processes: int, first: Callable[[], None] = lambda: None
+) -> list[_Answer]:
     """What ``work`` gives for each item, in their order: ``map``, in this process and ``processes - 1`` forks of it.
+    ``first`` is what this process does before it takes part, while forks begin.
 
     Work has no effects, for what it changes in a fork is lost; its answers must be such as can be pickled. Raises what
     ``work`` raises.
     """
     if processes < 2 or len(items) < 2:
+        first()
         return [work(item) for item in items]
     if len(items) > _MOST_PARTS:
         raise ValueError(f"{len(items)} items are more than {_MOST_PARTS}: share them in_parts")
@@ -66,6 +70,7 @@ def share(work: Callable[[_Item], _Answer], items: Sequence[_Item], processes: i
             written.append(_Written(file))
             opened.enter_context(silent_fork(_Helper(work, items, left, file)))
         os.close(ends)
+        first()
         for number in _numbers(left):
             answers[number] = work(items[number])
             # Read now what is there: reading everything in the end would keep this process busy and the others idle.

@@ -13,11 +13,13 @@ import pytest
 import yaml
 from ansible.parsing.vault import EncryptedString, VaultSecretsContext
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import (
+    FilesOfGroups,
     Inventory,
     place,
     seal,
     seal_each,
 )
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.loading import OthersLoader
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import SEAL
 from unit.fleets import PRODUCTION, STAGING, declarations, encrypted, inline, problems, read, secrets, write
 
@@ -161,3 +163,18 @@ def test_several_sources_are_one_inventory(tmp_path: Path) -> None:
     write(tmp_path / "b", {"staging": STAGING})
     inventory = Inventory([str(tmp_path / "a"), str(tmp_path / "b")], [], str(tmp_path))
     assert [environment.group for environment in inventory.environments()] == ["production", "staging"]
+
+
+def test_files_that_were_read_ahead_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "inventory", {"production": PRODUCTION, "staging": STAGING, "locked": encrypted("a: b")})
+    expected = Inventory([str(folder)], [], str(tmp_path))
+    files = FilesOfGroups([str(folder), "a-host,"], str(tmp_path))(["production", "staging", "locked", "nobody"])
+    assert {Path(path).parent.name for path in files} == {"production", "staging", "locked"}
+    inventory = Inventory([str(folder)], [], str(tmp_path))
+    inventory.know(files)
+    monkeypatch.setattr(OthersLoader, "_read", lambda _self, path, *_rest, **_options: {"read": Path(path).parent.name})
+    found = {name: inventory.group_variables(group) for name, group in inventory.manager.groups.items()}
+    assert found["all"]["read"] == "all"
+    monkeypatch.undo()
+    for name in ("production", "staging", "locked"):
+        assert found[name] == expected.group_variables(expected.manager.groups[name])

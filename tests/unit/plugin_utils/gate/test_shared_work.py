@@ -126,3 +126,12 @@ def test_how_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [processes_for(count, 16) for count in (0, 15, 16, 31, 32, 1000)] == [1, 1, 1, 1, 2, 2]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(64)))
     assert processes_for(1000, 16) == shared_work._MOST_PROCESSES
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_what_comes_first_is_done_once_and_by_this_process(processes: int) -> None:
+    done: list[int] = []
+    answers = share(lambda item: (item, list(done)), [1, 2, 3], processes, first=lambda: done.append(os.getpid()))
+    assert done == [os.getpid()]
+    assert [item for item, _done in answers] == [1, 2, 3]
+    assert all(seen in ([], done) for _item, seen in answers)
