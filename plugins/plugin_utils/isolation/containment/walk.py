@@ -40,16 +40,20 @@ class _Branch:
     entry: Entry | None = None
     free: bool = False
     below: dict[str, _Branch] = field(default_factory=dict)
+    #: The keys, each by its name, that allow everything.
+    free_below: set[str] = field(default_factory=set)
 
 
 @cache
 def _table(swarm: bool) -> _Branch:
     top = _Branch()
     for path, entry in (SWARM if swarm else COMPOSE).items():
-        node = top
+        node = above = top
         for part in path.split("."):
-            node = node.below.setdefault(part, _Branch())
+            node, above = node.below.setdefault(part, _Branch()), node
         node.entry, node.free = entry, entry.is_free
+        if node.free:
+            above.free_below.add(part)
     return top
 
 
@@ -87,6 +91,8 @@ class _KeyWalk:
             if anything is not None and anything.free and len(known) == 1:
                 return
             for key, item in value.items():
+                if key in branch.free_below:
+                    continue
                 name = str(key)
                 named = known.get(name)
                 below = named or anything
@@ -116,7 +122,7 @@ class _KeyWalk:
         """Judge one value; what is empty or sealed says nothing."""
         if value is None or (not value and isinstance(value, (dict, list))):
             return
-        problem = entry.problem(value, self.boundary, around)
+        problem = entry.check(value, self.boundary, around) if entry.check else entry.note  # none here is free
         if problem and SEAL not in str(value):
             self.found.append(Leaf((*path, name), value, entry.kind, problem))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from ..model import Document, Environment, Where
 
@@ -29,7 +30,13 @@ def code_lines(document: Document, *holding: str) -> Sequence[tuple[Where, str]]
     if len(holding) == 1:
         (word,) = holding
         return [item for item in lines if word in item[1]]
-    return [item for item in lines if any(word in item[1] for word in holding)]
+    holds = _any_of(holding).search
+    return [item for item in lines if holds(item[1])]
+
+
+@cache
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, words)))
 
 
 def _effective(document: Document) -> Iterator[tuple[Where, str]]:

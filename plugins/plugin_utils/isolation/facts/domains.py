@@ -251,8 +251,12 @@ def _instances(fleet: Fleet) -> dict[str, list[tuple[Environment, list[Directive
     found: dict[str, dict[str, tuple[Environment, list[Directive]]]] = {}
     for environment in fleet.environments:
         own = front_service(environment)
+        keys: dict[str, str] = {}
         for directive in environment.nginx:
-            key = _instance(environment, machine_path(environment, directive.where.file), own, mounts)
+            file = directive.where.file
+            if file not in keys:
+                keys[file] = _instance(environment, machine_path(environment, file), own, mounts)
+            key = keys[file]
             found.setdefault(key, {}).setdefault(environment.prefix, (environment, []))[1].append(directive)
     return {key: list(members.values()) for key, members in found.items()}
 

@@ -122,7 +122,7 @@ class TokenIndex:
 
     def owners_in(self, text: str, reader_prefix: str) -> list[Token]:
         """The identifiers of other environments in a text of ``reader_prefix``, by position."""
-        if len(text) < 2 or not self._owners(text):
+        if len(text) < 2 or self._owners(text) <= {reader_prefix}:
             return []
         text = as_read(text)
         foreign = {token for token in self._tokens(text, reader_prefix) if token[0] != reader_prefix}

@@ -89,7 +89,8 @@ class Resolver:
             if name == service or not service
         ]
         for _project, _name, definition in callers:
-            host = _written_by_hand(definition).get(host, host)
+            if definition.get("extra_hosts") or definition.get("external_links"):
+                host = _written_by_hand(definition).get(host, host)
         if not host or host.startswith("/"):
             return Server(f"{environment.prefix}/{host or service}", environment.prefix, service, "its own socket")
         if _is_loopback(host):

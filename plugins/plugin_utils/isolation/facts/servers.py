@@ -70,18 +70,24 @@ def of_family(fleet: Fleet, family: str) -> Sequence[Placed]:
 def in_documents(fleet: Fleet, family: str) -> Sequence[Placed]:
     """The uses of servers by URLs in scripts, workflows and settings files. Files that several environments share are
     left out."""
+    return [
+        Placed(use, server, server, use.endpoint.name)
+        for environment, document in fleet.derived(_own_documents)
+        for use in _written(environment, document, family)
+        for server in _servers(fleet, environment, use)
+    ]
+
+
+def _own_documents(fleet: Fleet) -> Iterator[tuple[Environment, Document]]:
+    """The documents with a URL that one environment has for itself."""
     having: dict[tuple[str, int], set[str]] = {}
     for environment in fleet.environments:
         for document in environment.documents:
             having.setdefault((document.path, hash(document.text)), set()).add(environment.prefix)
-    found = []
     for environment in fleet.environments:
         for document in environment.documents:
             if "://" in document.text and len(having[document.path, hash(document.text)]) == 1:
-                for use in _written(environment, document, family):
-                    for server in _servers(fleet, environment, use):
-                        found.append(Placed(use, server, server, use.endpoint.name))
-    return found
+                yield environment, document
 
 
 def _written(environment: Environment, document: Document, family: str) -> Iterator[Use]:

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from ..facts.code_lines import code_lines, lines_of
 from ..facts.domains import neighbours
@@ -230,11 +231,18 @@ def own_address(fleet: Fleet, environment: Environment, address: str) -> bool:
     return _subnet_owner(fleet, environment, address) == environment.prefix
 
 
+@lru_cache(maxsize=1 << 10)  # a fleet repeats those of its loopback and its resolver
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
+
+
 def _subnet_owner(fleet: Fleet, environment: Environment, address: str) -> str:
     subnets = fleet.derived(_subnets).get(environment.machine, ())
-    try:
-        wanted = ipaddress.ip_address(address)
-    except ValueError:
+    wanted = _parsed(address) if subnets else None
+    if wanted is None:
         return ""
     position = bisect_right(subnets, (wanted.version, int(wanted)), key=lambda item: (item[0].version, int(item[0][0])))
     for subnet, claim in reversed(subnets[max(0, position - 4) : position]):

@@ -23,7 +23,7 @@ _CHOSEN = re.compile(r"\btype:\s*(?:choice|environment)\b")
 @rule("empty-limit", "AN-04", severity=Severity.CRITICAL)
 def empty_limit(fleet: Fleet) -> Judgement:
     """A run is limited to what may be empty, and an empty limit means every host."""
-    for environment, command, words in _runs(fleet):
+    for environment, command, words in fleet.derived(_runs):
         for limit in _values(words, "-l", "--limit", "--subset"):
             variable = _VARIABLE.search(limit)
             empty = not limit.strip(" ,:'\"")
@@ -59,7 +59,7 @@ def _checked(environment: Environment, file: str, variable: re.Match[str]) -> bo
 @rule("pattern-limit", "AN-05", severity=Severity.HIGH)
 def pattern_limit(fleet: Fleet) -> Judgement:
     """A run is limited by a pattern, which also matches environments that come later."""
-    for environment, command, words in _runs(fleet):
+    for environment, command, words in fleet.derived(_runs):
         for limit in _values(words, "-l", "--limit", "--subset"):
             plain = _VARIABLE.sub("", limit).strip(" '\"")
             if re.search(r"[*?~!&,:\[]", plain) and not plain.startswith(("{", "@")) and plain.strip(",: "):
@@ -76,7 +76,7 @@ def pattern_limit(fleet: Fleet) -> Judgement:
 @rule("identity-as-extra-variable", "AN-10", severity=Severity.HIGH)
 def identity_as_extra_variable(fleet: Fleet) -> Judgement:
     """A run is told which environment it is by -e, which beats the inventory on every host."""
-    for environment, command, words in _runs(fleet):
+    for environment, command, words in fleet.derived(_runs):
         for given in _values(words, "-e", "--extra-vars"):
             keys = re.findall(r"(?:^|[\s{,])[\"']?([A-Za-z_]\w*)[\"']?\s*[=:]", given)
             for key in keys:
@@ -95,7 +95,7 @@ def identity_as_extra_variable(fleet: Fleet) -> Judgement:
 @rule("vault-passwords-together", "AN-15", severity=Severity.MEDIUM)
 def vault_passwords_together(fleet: Fleet) -> Judgement:
     """A run has the vault passwords of several environments, and Ansible tries each on every file."""
-    for environment, command, words in _runs(fleet):
+    for environment, command, words in fleet.derived(_runs):
         strict = any("VAULT_ID_MATCH" in word for word in (*words, *command.assignments))
         labels = [value.partition("@")[0] for value in _values(words, "--vault-id") if "@" in value]
         yield from _together(fleet, environment, labels, strict, f"`{_short(words)}`", command.where)

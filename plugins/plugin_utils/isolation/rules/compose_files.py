@@ -152,11 +152,11 @@ def has_default_name(environment: Environment) -> bool:
 def puts_default_file(environment: Environment) -> bool:
     """Whether a script or task makes a file with a name that Compose looks for, such as a copy of another."""
     for reference in commands(environment, everywhere=True):
-        argv = [str(word) for word in reference.attributes.get("argv") or ()]
+        argv = reference.attributes.get("argv") or ()
         redirects = getattr(reference.attributes.get("command"), "redirects", ())
         targets = [target for kind, target in redirects if kind.startswith(">")]
-        if argv and posixpath.basename(argv[0]) in _COPIES:
-            targets += argv[1:]
+        if argv and posixpath.basename(str(argv[0])) in _COPIES:
+            targets += map(str, argv[1:])
         if targets and any(posixpath.basename(target.rpartition(":")[2]) in DEFAULT_NAMES for target in targets):
             return True
     return any(posixpath.basename(task.text("dest")) in DEFAULT_NAMES for task in tasks(environment))

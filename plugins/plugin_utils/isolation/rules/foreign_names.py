@@ -39,7 +39,7 @@ def foreign_name(fleet: Fleet) -> Judgement:
         found = list(texts_of(environment))
         deployed = bool(environment.variables)
         # Most environments contain no foreign name, so check all texts at once first.
-        if index.are_free({text for _runs, text, _place in found}, environment.prefix):
+        if index.are_free([text for _runs, text, _place in found], environment.prefix):
             continue
         hits: dict[tuple[str, str, bool, bool], list[Where]] = {}
         told: set[tuple[str, str]] = set()
@@ -229,8 +229,8 @@ def underscored(environment: Environment) -> Iterator[tuple[str, Where]]:
                     kinds = kinds or server_kinds(environment)
                     if not kinds.get(host.lower(), frozenset()) & _TOLERANT:
                         yield host, project.where("services", name, key)
-    passes = any(item.name == "proxy_pass" and item.args and "_" in item.args[0] for item in environment.directives)
-    for top in environment.nginx if passes else ():
+    proxied = (item.args[0] for item in environment.directives if item.name == "proxy_pass" and item.args)
+    for top in environment.nginx if any(map(_URL.match, proxied)) else ():
         for host, where in passed_on(top, ()):
             kinds = kinds or server_kinds(environment)
             if not kinds.get(host.lower(), frozenset()) & _TOLERANT:

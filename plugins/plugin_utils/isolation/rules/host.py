@@ -31,6 +31,7 @@ _SINGLETON = re.compile(
 _WRITING_TASKS = frozenset({"template", "copy", "get_url", "assemble"})
 _SETTING_TASKS = frozenset({"sysctl", "timezone", "hostname"})
 _WRITING_PROGRAMS = frozenset({"tee", "cp", "mv", "install", "ln", "fallocate", "mkswap"})
+_SETTERS = ("sysctl", "ufw", "timedatectl", "hostnamectl")
 _SETTING_COMMANDS = re.compile(
     r"sysctl\s+(?:-w|--write)\b|ufw\s+(?:--force\s+)?(?:reset|enable|disable|default)\b|timedatectl\s+set-|hostnamectl\s+set-"
 )
@@ -130,7 +131,7 @@ def _set_by_tasks(environment: Environment) -> Iterator[tuple[str, Where]]:
 def _set_by_commands(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Yield the same for commands; appending is left to the rules about shared files."""
     for command in _commands(environment):
-        match = _SETTING_COMMANDS.match(command.text)
+        match = _SETTING_COMMANDS.match(command.text) if command.argv and command.argv[0].startswith(_SETTERS) else None
         if match:
             yield match.group(), command.where
         written = [target for kind, target in command.redirects if kind == ">"]

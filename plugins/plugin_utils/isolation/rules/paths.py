@@ -33,9 +33,9 @@ EVERYBODYS = frozenset(
 )  # fmt: skip
 
 #: Files that are the same for all containers, with or without ':ro'.
-_COMMON = frozenset(
-    {"/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/hosts", "/etc/resolv.conf",
-     "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/machine-id", "/lib/modules"}
+_COMMON = (
+    ("/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/hosts", "/etc/resolv.conf",
+     "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/machine-id", "/lib/modules")
 )  # fmt: skip
 
 
@@ -187,6 +187,8 @@ def home_path(fleet: Fleet) -> Judgement:
         for project, name, service in environment.services():
             for index, mount in enumerate(service.get("volumes") or ()):
                 source = str(mount.get("source") or "") if mount.get("type") == "bind" else ""
+                if not (project.interpolations or source.startswith("~") or mount.get("x-home")):
+                    continue
                 where = project.where("services", name, "volumes", index)
                 by_variable = any(
                     used.name == "HOME" and used.where.file == where.file and used.where.line == where.line
@@ -292,7 +294,8 @@ def writes(claim: Claim) -> bool:
 
 def is_common(path: str) -> bool:
     """Whether a path is a device, or a system path that is the same for all."""
-    return any(above in _COMMON for above in ancestors(path)) or bool(re.match(r"/dev/(?!shm(/|$))", path))
+    common = path.startswith(_COMMON) and any(above in _COMMON for above in ancestors(path))
+    return common or bool(re.match(r"/dev/(?!shm(/|$))", path))
 
 
 def _holders(fleet: Fleet) -> Mapping[tuple[str, str], list[str]]:

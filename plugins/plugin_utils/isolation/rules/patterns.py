@@ -16,7 +16,7 @@ from ..facts.compose_calls import docker_calls, filters
 from ..facts.effects import printed_lines, reading_lines, removing_files
 from ..facts.ownership import short_names
 from ..facts.service_kinds import texts
-from ..model import Environment, Fleet, Severity, Where
+from ..model import Document, Environment, Fleet, Severity, Where
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -103,12 +103,14 @@ _WILDCARD = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]*?)([_:/.-]?)(?:\*|%)(?![A-Za
 def open_pattern(fleet: Fleet) -> Judgement:
     """A wildcard right behind an environment's prefix: it matches every longer prefix too."""
     for environment in fleet.environments:
-        for text, where in patterns_of(environment):
+        for text, where, document in patterns_of(environment):
             for stem, end in _wildcards(text):
                 owner = fleet.by_prefix.get(stem)
                 others = [p for p in beginning_with(fleet, stem + end) if p not in (environment.prefix, stem)]
                 closed = end not in ("", "_", "-")
                 if closed or not (owner or (others and len(stem) > 2)):
+                    continue
+                if document and where.line in reading_lines(document) | printed_lines(document):
                     continue
                 own = stem if owner else environment.prefix
                 yield Hit(
@@ -131,21 +133,19 @@ def _wildcards(text: str) -> Sequence[tuple[str, str]]:
     return _WILDCARD.findall(text)
 
 
-def patterns_of(environment: Environment) -> Iterator[tuple[str, Where]]:
-    """Yield texts in which '*' or '%' is a wildcard for names."""
+def patterns_of(environment: Environment) -> Iterator[tuple[str, Where, Document | None]]:
+    """Yield texts in which '*' or '%' is a wildcard for names, with the document that they are a line of."""
     for document in environment.documents:
         if document.kind in ("shell", "cron", "systemd", "sql", "redis", "ansible", "workflow", "pgbouncer", "text"):
-            lines = [*code_lines(document, "*", "%")]
-            harmless = reading_lines(document) | printed_lines(document) if lines else frozenset()
-            yield from ((line, where) for where, line in lines if where.line not in harmless)
+            yield from ((line, where, document) for where, line in code_lines(document, "*", "%"))
     for project, name, service in environment.services():
         for key in ("command", "entrypoint"):
             text = " ".join(texts(service.get(key)))
             if "*" in text or "%" in text:
-                yield text, project.where("services", name, key)
+                yield text, project.where("services", name, key), None
     for setting in environment.settings:
         if "*" in setting.text and not setting.secret:
-            yield setting.text, setting.where
+            yield setting.text, setting.where, None
 
 
 def tests(environment: Environment) -> Iterator[tuple[str, str, str, Where]]:

@@ -80,8 +80,7 @@ class Upstream:
 
 def all_directives(directives: Iterable[Directive]) -> Iterator[Directive]:
     """Yield every directive at any depth."""
-    for directive in directives:
-        yield from directive.walk()
+    return (item for directive in directives for item in directive.walk())
 
 
 def servers(directives: Iterable[Directive]) -> list[ServerBlock]:
