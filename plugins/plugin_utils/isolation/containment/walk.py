@@ -86,7 +86,7 @@ class _KeyWalk:
     def into(self, value: Any, branch: _Branch, path: tuple[str, ...]) -> None:
         """Judge what is below a mapping or list."""
         known = branch.below
-        if isinstance(value, dict):
+        if isinstance(value, (dict, Mapping)):
             anything = known.get("*")
             if anything is not None and anything.free and len(known) == 1:
                 return
@@ -128,4 +128,6 @@ class _KeyWalk:
 
 
 def _plain(value: Any) -> str:
-    return ",".join(f"{key}:{item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
+    return (
+        ",".join(f"{key}:{item}" for key, item in value.items()) if isinstance(value, (dict, Mapping)) else str(value)
+    )

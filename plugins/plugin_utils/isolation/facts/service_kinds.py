@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -65,12 +65,14 @@ def texts(value: Any) -> list[str]:
     """All strings in a canonical value, without the keys of mappings."""
     if isinstance(value, str):
         return [value]
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
+        items: Iterable[Any] = value
+    elif isinstance(value, (dict, Mapping)):  # asked last: what is neither takes longest
+        items = value.values()
+    else:
         return []
     found: list[str] = []
-    for item in value:
+    for item in items:
         if isinstance(item, str):
             found.append(item)
         elif item:

@@ -190,8 +190,8 @@ def leaves(value: Any) -> Iterator[str]:
     """All strings in a value; the YAML reader bounds the depth."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, (dict, list, tuple, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
             yield from leaves(item)
 
 
