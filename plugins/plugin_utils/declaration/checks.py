@@ -322,11 +322,12 @@ def _check_copy_user(declaration: Declaration) -> None:
 
 def check_promotion(fleet: Sequence[Declaration]) -> None:
     """Note where an environment takes its images from one that the inventory does not have."""
+    groups = {declaration.group for declaration in fleet}
     for own in fleet:
         group = own.values["bulkhead_promotion_from"]
-        others = [declaration.group for declaration in fleet if declaration is not own]
-        if not group or holds_seal(group) or group in others:
+        if not group or holds_seal(group) or (group != own.group and group in groups):
             continue
+        others = sorted(groups - {own.group})
         near = difflib.get_close_matches(group, others, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]}?" if near else "name the group of another environment."
         own.problem(
@@ -334,5 +335,5 @@ def check_promotion(fleet: Sequence[Declaration]) -> None:
             "bulkhead_promotion_from",
             f"bulkhead_promotion_from is {group}, but the inventory has no other environment of that group, so no "
             "image would be accepted",
-            f"{hint} The inventory has: {', '.join(sorted(others)) or 'none'}",
+            f"{hint} The inventory has: {', '.join(others) or 'none'}",
         )
