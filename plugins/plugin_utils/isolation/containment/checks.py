@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..errors import ReaderError
@@ -287,8 +288,12 @@ def logging_option(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -
     if name == "tag":
         known = bool(_OWN_TAG.match(given)) or boundary.owns_name(given)
         return "" if known else f"the tag {given} does not begin with {boundary.prefix}"
-    known = any(options.fullmatch(name) for options in (*_LOGGING.values(), _LOGGING_ANY))
-    return "" if known else f"{name} names something outside of the container"
+    return "" if _is_logging_option(name) else f"{name} names something outside of the container"
+
+
+@lru_cache(maxsize=1 << 8)
+def _is_logging_option(name: str) -> bool:
+    return any(options.fullmatch(name) for options in (*_LOGGING.values(), _LOGGING_ANY))
 
 
 def subnet(value: Any, boundary: Boundary, _around: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .boundary import Boundary
@@ -37,14 +38,25 @@ _JOBS = re.compile(r"(?:ofelia|chadburn)\.(?:service\Z|job-(?:run|local|service-
 def label(value: Any, boundary: Boundary, around: Mapping[str, Any]) -> str:
     """Allow all but what makes an agent of the machine act for others, or send their requests here."""
     key, _equals, text = str(value).partition("=")
-    lowered = key.lower()
-    if lowered.startswith("traefik."):
+    agent = _agent_of(key)
+    if agent == "traefik":
         return _traefik(key, text, boundary)
-    if lowered.startswith("caddy"):
+    if agent == "caddy":
         return _caddy(key, text, boundary, around)
-    if _JOBS.match(key):
+    if agent:
         return f"{key} has an agent run a command on the machine, outside of the environment's containers"
     return ""
+
+
+@lru_cache(maxsize=1 << 10)  # a fleet repeats its labels
+def _agent_of(key: str) -> str:
+    """The agent that a label is an order to; empty if it is none's."""
+    lowered = key.lower()
+    if lowered.startswith("traefik."):
+        return "traefik"
+    if lowered.startswith("caddy"):
+        return "caddy"
+    return "jobs" if _JOBS.match(key) else ""
 
 
 def host_pattern(text: str, boundary: Boundary) -> str:

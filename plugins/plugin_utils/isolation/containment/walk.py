@@ -90,8 +90,9 @@ class _KeyWalk:
             anything = known.get("*")
             if anything is not None and anything.free and len(known) == 1:
                 return
+            free = branch.free_below
             for key, item in value.items():
-                if key in branch.free_below:
+                if key in free:
                     continue
                 name = str(key)
                 named = known.get(name)

@@ -17,7 +17,7 @@ from ..model import Document, Environment, Reference, Where
 from ..readers.ansible.plays import Playbook
 from ..readers.ansible.tasks import Task, is_true
 from ..readers.compose.yaml_text import Map, Seq, read_yaml
-from ..readers.shell.docker_call import DockerCall, docker_call
+from ..readers.shell.docker_call import DOCKER, DockerCall, docker_call
 from ..readers.workflow import Workflow
 from .code_lines import code_lines
 
@@ -167,13 +167,14 @@ def exported(environment: Environment) -> Sequence[tuple[str, str, Where]]:
 
 def _exported(environment: Environment) -> Iterator[tuple[str, str, Where]]:
     for reference in commands(environment):
-        argv = [str(word) for word in reference.attributes.get("argv") or ()]
-        if argv[:1] == ["export"]:
-            for word in argv[1:]:
+        argv = reference.attributes.get("argv") or ()
+        program = str(argv[0]) if argv else ""
+        if program == "export":
+            for word in map(str, argv[1:]):
                 name, equals, value = word.partition("=")
                 if equals:
                     yield name, value, reference.where
-        elif docker_call(argv) is not None:
+        elif program.rpartition("/")[2] in DOCKER:
             assigned = getattr(_command(reference), "assignments", None) or {}
             yield from ((name, value, reference.where) for name, value in assigned.items())
     for document in environment.documents:

@@ -110,11 +110,11 @@ class TokenIndex:
 
         self._may_name_domain = _may_name(self._domains)
         # Cached, as a fleet's files repeat the same words; an environment's own words are soon of no use.
-        self._in_word = lru_cache(maxsize=1 << 13)(lambda word: tuple(self._read_word(word)))
-        self._owners_of_word = lru_cache(maxsize=1 << 13)(
+        self._in_word = lru_cache(maxsize=1 << 10)(lambda word: tuple(self._read_word(word)))
+        self._owners_of_word = lru_cache(maxsize=1 << 12)(
             lambda word: frozenset(owner for owner, _token, _position in self._read_word(word))
         )
-        self._owners_of_path = lru_cache(maxsize=1 << 13)(self._possible_owners_of_path)
+        self._owners_of_path = lru_cache(maxsize=1 << 10)(self._possible_owners_of_path)
         self._owners = lru_cache(maxsize=1 << 13)(self._possible_owners)
         self._by_path: dict[str, str] = {}
         for (_machine, path), owner in self._directories.items():

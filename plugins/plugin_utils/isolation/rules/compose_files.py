@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..facts.compose_calls import PROJECT_VERBS, commands, compose_calls, control_variables, tasks
 from ..facts.ownership import ancestors, directories, foreign_owner_of_path, owners_of_path, sharers
@@ -196,10 +197,10 @@ def env_files(environment: Environment) -> Iterator[tuple[str, str, Where]]:
         for path in call.paths(*call.env_files):
             yield "--env-file", path, call.where
     for reference in commands(environment):
-        argv = [str(word) for word in reference.attributes.get("argv") or ()]
-        if argv[:1] in (["."], ["source"]) and len(argv) > 1 and argv[1].endswith("env"):
+        argv: Sequence[Any] = reference.attributes.get("argv") or ()
+        if len(argv) > 1 and argv[0] in (".", "source") and str(argv[1]).endswith("env"):
             base = str(reference.attributes.get("directory") or environment.directory)
-            yield "source", posixpath.normpath(posixpath.join(base, argv[1])), reference.where
+            yield "source", posixpath.normpath(posixpath.join(base, str(argv[1]))), reference.where
 
 
 def absolute(environment: Environment, path: str) -> str:

@@ -154,7 +154,7 @@ def _kills(fleet: Fleet) -> Iterator[tuple[Environment, Command, str]]:
 def _kills_all(command: Command, pipeline: tuple[Command, ...]) -> bool:
     """Whether a command stops every container that ``docker ps`` lists without a filter."""
     text = command.text
-    if not re.search(r"\bdocker\s+(?:container\s+)?(?:kill|stop|rm|restart|pause)\b", text):
+    if "docker" not in text or not re.search(r"\bdocker\s+(?:container\s+)?(?:kill|stop|rm|restart|pause)\b", text):
         return False
     if command.program == "xargs":
         listed = " ".join(other.text for other in pipeline if other is not command)

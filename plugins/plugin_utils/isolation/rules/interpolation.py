@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ..facts.compose_calls import control_variables, exported
 from ..facts.names_in_text import TokenIndex
@@ -205,6 +206,7 @@ def foreign_engine(fleet: Fleet) -> Judgement:
 _IDENTITY = re.compile(r"(?:APP_|DEPLOY_|DEPLOYMENT_|SITE_|STACK_)?(?:ENV|ENVIRONMENT)(?:_NAME)?|STAGE")
 
 
+@lru_cache(maxsize=1 << 12)  # a fleet repeats its settings
 def is_identity(key: str) -> bool:
     """Whether a setting names the environment."""
     return bool(_IDENTITY.fullmatch(key.upper()))

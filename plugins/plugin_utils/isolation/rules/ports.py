@@ -63,7 +63,7 @@ def _what_happens(fleet: Fleet, claims: Sequence[Claim]) -> str:
 @rule("ephemeral-port", "PT-04", severity=Severity.LOW)
 def ephemeral_port(fleet: Fleet) -> Judgement:
     """A port is published without saying which: Docker takes any free one."""
-    for environment, service, port, where in fleet.derived(published):
+    for environment, service, port, where in published(fleet):
         wanted = str(port.get("published") or "")
         if not wanted or "-" in wanted:
             which = f"one of the ports {wanted}" if wanted else "a random port"
@@ -84,7 +84,7 @@ def ephemeral_port(fleet: Fleet) -> Judgement:
 @rule("exposed-port", "PT-06", "NW-05", severity=Severity.HIGH)
 def exposed_port(fleet: Fleet) -> Judgement:
     """A database, broker or application is published on every address, where every container can reach it."""
-    for environment, service, port, where in fleet.derived(published):
+    for environment, service, port, where in published(fleet):
         definition = definition_of(environment, service)
         data = is_data_service(service, definition, port)
         if not port.get("published") or is_local(port) or (is_front_door(service, definition) and not data):
