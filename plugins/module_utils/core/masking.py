@@ -31,6 +31,9 @@ _PERCENT = re.compile(r"(?s)%([0-9A-Fa-f]{2})|.")
 #: What a shell quotes with a backslash, as ``printf %q`` does.
 _SPECIAL = re.compile(r"([^A-Za-z0-9_@%+=:,./-])")
 
+#: What nothing quotes, so that it has no other form but in base64 and hex.
+_UNQUOTED = re.compile(r"[A-Za-z0-9_.-]*\Z")
+
 #: Names of options and variables whose value is a secret.
 _SECRET_NAME = re.compile(r"(?i)pass(word|wd|phrase)?|secret|token|credential|api_?-?key|auth|private")
 
@@ -70,6 +73,10 @@ def texts_to_hide(secrets: Iterable[str], files: Iterable[str] = ()) -> list[str
 def _forms(text: str) -> Iterator[str]:
     """A text as tools write it: quoted for a shell, JSON, Python, ``.env`` or XML, and in URLs, base64 and hex."""
     raw = text.encode("utf-8", "surrogatepass")
+    encoded = [raw.hex(), *_base64(raw)]
+    yield from (form for form in [*encoded, encoded[0].upper()] if len(form) >= _SHORTEST_POSSIBLE)
+    if _UNQUOTED.match(text):
+        return
     quoted = [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
     yield escape(text)
     yield from quoted
@@ -79,8 +86,6 @@ def _forms(text: str) -> Iterator[str]:
     yield from (text.replace("\\", "\\\\").replace(mark, "\\" + mark) for mark in "'\"")
     yield from (shlex.quote(text)[1:-1], text.replace("'", "'\\''"), _SPECIAL.sub(r"\\\1", text))
     yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))
-    encoded = [raw.hex(), *_base64(raw)]
-    yield from (form for form in [*encoded, encoded[0].upper()] if len(form) >= _SHORTEST_POSSIBLE)
 
 
 def _base64(raw: bytes) -> Iterator[str]:

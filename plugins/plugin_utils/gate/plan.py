@@ -12,7 +12,7 @@ The environments to deploy are evaluated once: what later steps ship is kept wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -144,8 +144,7 @@ class Gate(EvaluatedFleet):
         self, deploying: bool, option: Mapping[str, Any]
     ) -> tuple[Verdict, dict[str, tuple[Declaration, Release | None]]]:
         """Judge the whole fleet. Returns the verdict, and the environments to deploy by their prefixes."""
-        meant, findings = self._meant(deploying, option["allow_many"])
-        findings += typed(self.inventory.extra_variables, option["thresholds"])
+        meant, refused = self._meant(deploying, option["allow_many"])
         self.check_together()
         targets = {own.prefix: (own, self.render(own)) for own in self.declarations if own.group in meant}
         read = [self.read(declaration) for declaration in self.declarations]
@@ -154,10 +153,18 @@ class Gate(EvaluatedFleet):
         selected = {own.prefix: own for own in self.declarations if own.group in self.selected}
         judged, untrue = with_live_fingerprints(environments, selected)
         self.fleet = Fleet(judged)
-        findings += [*untrue, *self._of_secrets(selected)]
-        findings += self._declared(meant)
-        findings += [finding for declaration, found in targets.values() for finding in shown_seals(declaration, found)]
-        return self._judged(self.fleet, findings, list(targets), option), targets
+
+        def besides() -> Iterator[Finding]:
+            yield from refused
+            yield from self._shape()
+            yield from typed(self.inventory.extra_variables, option["thresholds"])
+            yield from untrue
+            yield from self._of_secrets(selected)
+            yield from self._declared(meant)
+            for declaration, found in targets.values():
+                yield from shown_seals(declaration, found)
+
+        return self._judged(self.fleet, besides, list(targets), option), targets
 
     @property
     def plan_file(self) -> str:
@@ -237,12 +244,23 @@ class Gate(EvaluatedFleet):
                 findings += self._rewritten(declaration)
         return findings
 
-    def _judged(self, fleet: Fleet, findings: list[Finding], targets: list[str], option: Mapping[str, Any]) -> Verdict:
-        """Apply the rules and the waivers, and decide what stops the run."""
+    def _judged(
+        self,
+        fleet: Fleet,
+        besides: Callable[[], Iterable[Finding]],
+        targets: list[str],
+        option: Mapping[str, Any],
+    ) -> Verdict:
+        """Apply the rules and the waivers, and decide what stops the run. ``besides`` gives what no rule says: it is
+        looked for while other processes apply the first rules."""
         names = {declaration.group: declaration.prefix for declaration in self.declarations}
-        findings = [_by_prefix(finding, names) for finding in findings]
+        findings: list[Finding] = []
+
+        def first() -> None:
+            findings.extend(_by_prefix(finding, names) for finding in besides())
+
         # What a rule says of a sealed value is about our word for it.
-        ruled = judge(fleet, partial(share, processes=processes_for(len(fleet.environments), _EACH)))
+        ruled = judge(fleet, partial(share, processes=processes_for(len(fleet.environments), _EACH), first=first))
         found = [finding for finding in ruled if SEAL not in f"{finding.resource} {finding.message}"]
         judged = report.arrange(apply_waivers(fleet, [*findings, *found], date.today(), known=rules()))
         return Verdict(
@@ -269,7 +287,7 @@ class Gate(EvaluatedFleet):
         Raises AnsibleActionFail with the findings otherwise.
         """
         meant, findings = self._meant(True, declaration.values["bulkhead_allow_many"])
-        findings += self._rewritten(declaration)
+        findings += [*self._shape(), *self._rewritten(declaration)]
         if findings or declaration.group not in meant:
             raise AnsibleActionFail(report.refusal(findings))
 
@@ -285,18 +303,20 @@ class Gate(EvaluatedFleet):
         return ingredients(self.inventory.extra_variables, raw)
 
     def _meant(self, deploying: bool, allow_many: bool) -> tuple[list[str], list[Finding]]:
-        """The groups that ``-l`` selects, and findings on that and on the shape of the inventory."""
+        """The groups that ``-l`` selects, and findings on that."""
+        if not deploying:
+            return [], []
         hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
-        meant: list[str] = []
-        findings: list[Finding] = []
-        if deploying:
-            limit = context.CLIARGS.get("subset")  # not the variable ansible_limit: -e could set that one
-            running = self.task_vars.get("ansible_play_hosts_all") or ()
-            protected = [group for group, own in self.groups.items() if own.get("bulkhead_protected")]
-            meant, findings = selection(running, limit, hosts, allow_many, protected)
-        findings += membership(hosts, {group: self.inventory.ancestors_of(group) for group in self.groups})
-        findings += overrides(self.inventory, self.groups)
-        return meant, findings
+        limit = context.CLIARGS.get("subset")  # not the variable ansible_limit: -e could set that one
+        running = self.task_vars.get("ansible_play_hosts_all") or ()
+        protected = [group for group, own in self.groups.items() if own.get("bulkhead_protected")]
+        return selection(running, limit, hosts, allow_many, protected)
+
+    def _shape(self) -> list[Finding]:
+        """Findings on the shape of the inventory."""
+        hosts = {group: self.inventory.hosts_of(group) for group in self.groups}
+        above = {group: self.inventory.ancestors_of(group) for group in self.groups}
+        return [*membership(hosts, above), *overrides(self.inventory, self.groups)]
 
     def _options(self) -> dict[str, Any]:
         """The options of the run, from the environments of the play's hosts."""
