@@ -133,12 +133,12 @@ def _check_mapping(value: Mapping[str, Any], shape: MapOf | Keys) -> None:
     key = ""
     try:
         for key, item in value.items():
-            if known is None:
-                _check(item, shape.value)  # type: ignore[union-attr]
-            elif key in known:
-                _check(item, known[key])
-            elif not str(key).startswith("x-"):
-                raise _Misfit(": Compose does not know this key")
+            wanted = shape.value if known is None else known.get(key)  # type: ignore[union-attr]
+            if wanted is None:
+                if not str(key).startswith("x-"):
+                    raise _Misfit(": Compose does not know this key")
+            elif wanted != "*" and not (isinstance(wanted, str) and type(item) in _types(wanted)):
+                _check(item, wanted)
     except _Misfit as misfit:
         misfit.below(key, getattr(value, "at", {}).get(key))
         raise

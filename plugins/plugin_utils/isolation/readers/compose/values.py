@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ...errors import ReaderError
@@ -92,6 +93,11 @@ def as_size(value: Any) -> Any:
 
 def as_duration(value: Any) -> str:
     """A duration as Compose prints it."""
+    return _as_duration(value) if isinstance(value, str) else duration_text(parse_duration(value))
+
+
+@lru_cache(maxsize=1 << 10)  # a fleet has few durations
+def _as_duration(value: str) -> str:
     return duration_text(parse_duration(value))
 
 
