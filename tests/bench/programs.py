@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from guards import remove_guards as remove_guards
+import guards
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -24,6 +24,11 @@ SCRATCH = ROOT / ".cache" / "bench"
 
 class Failed(Exception):
     """A program that did not do what is being measured; its last lines are the message."""
+
+
+def remove_guards(project: str) -> None:
+    """Remove the guards of a project's environments from the machine's firewall."""
+    guards.remove_guards(project)
 
 
 class Work(NamedTuple):

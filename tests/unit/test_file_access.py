@@ -48,6 +48,10 @@ TEMPORARY = "a file or directory of a random name, made by this process for itse
 MEMORY = "no file: a stream or memory"
 
 ALLOWED: dict[str, dict[str, str]] = {
+    "module_utils/docker/compose_plugin.py": {
+        "open": f"{ROOTS}, and the home directory of whoever this runs as", "os.access": NO_CONTENT,
+        "os.path.lexists": NO_CONTENT,
+    },
     "module_utils/operations/examine.py": {"open": KERNEL},
     "module_utils/core/meanwhile.py": {"tempfile.TemporaryFile": TEMPORARY, "os.pread": TEMPORARY},
     "module_utils/core/notice.py": {"os.open": "on the controller: a new file in the run's own private directory"},

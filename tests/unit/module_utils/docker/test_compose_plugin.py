@@ -100,7 +100,8 @@ def test_the_client_of_this_machine_starts_the_same() -> None:
         pytest.skip("there is no docker command on this machine")
     path = '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}'
     command = [client, "info", "--format", path]
-    done = subprocess.run(command, env={"HOME": home_directory(), "PATH": os.defpath}, capture_output=True, text=True)
+    variables = {"HOME": home_directory(), "PATH": os.defpath}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
     found = find_compose(client, home_directory())
     assert found in ("", done.stdout.strip())
     if found:

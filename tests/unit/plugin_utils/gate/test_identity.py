@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
 from ansible import context
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.model import Declaration
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.selection import overrides, rewritten
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.variables import specification
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.plan import Gate
@@ -47,7 +46,7 @@ def test_a_host_that_contradicts_its_group(tmp_path: Path) -> None:
 
 def test_a_step_reads_the_inventory_only_for_variables_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it ships was proved: of a large fleet, each step would read every file again."""
-    declaration = cast("Declaration", SimpleNamespace(prefix="aiia_staging", values={}, group="staging"))
+    declaration: Any = SimpleNamespace(prefix="aiia_staging", values={}, group="staging")
     for extra, reads in ({}, False), ({"bulkhead_release": "x"}, True):
         monkeypatch.setattr(load_extra_vars, "extra_vars", extra, raising=False)
         monkeypatch.setattr(context, "CLIARGS", {})
