@@ -171,7 +171,7 @@ class Inventory:
         return found
 
     def know(self, files: Mapping[str, Any]) -> None:
-        """Take what files hold that somebody has read with :class:`FilesOfGroups`."""
+        """Take what :class:`FilesOfGroups` has read, perhaps in another process."""
         self._closed_loader._FILE_CACHE.update(files)
 
     @cached_property

@@ -123,7 +123,7 @@ class _KeyWalk:
         """Judge one value; what is empty or sealed says nothing."""
         if value is None or (not value and isinstance(value, (dict, list))):
             return
-        problem = entry.check(value, self.boundary, around) if entry.check else entry.note  # none here is free
+        problem = entry.problem(value, self.boundary, around)
         if problem and SEAL not in str(value):
             self.found.append(Leaf((*path, name), value, entry.kind, problem))
 

@@ -168,7 +168,7 @@ def test_several_sources_are_one_inventory(tmp_path: Path) -> None:
 def test_files_that_were_read_ahead_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "inventory", {"production": PRODUCTION, "staging": STAGING, "locked": encrypted("a: b")})
     expected = Inventory([str(folder)], [], str(tmp_path))
-    files = FilesOfGroups([str(folder), "a-host,"], str(tmp_path))(["production", "staging", "locked", "nobody"])
+    files = FilesOfGroups([str(folder), "a-host,"], str(tmp_path))(["production", "staging", "locked", "absent"])
     assert {Path(path).parent.name for path in files} == {"production", "staging", "locked"}
     inventory = Inventory([str(folder)], [], str(tmp_path))
     inventory.know(files)

@@ -98,15 +98,15 @@ NAMES = ["on", "no", "ab", "e5", "fb", "staging", "pr-123", "str", "qz", "xz", "
 @pytest.mark.parametrize("text", WITH_NAMES)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_text_that_is_like_earlier_ones(text: str, name: str) -> None:
-    for each in ("aa", "bb", "cc", name, "dd", name):
-        given_text = text.replace("{name}", each).replace("{{", "{").replace("}}", "}")
+    for chosen in ("aa", "bb", "cc", name, "dd", name):
+        given_text = text.replace("{name}", chosen).replace("{{", "{").replace("}}", "}")
         try:
             expected = repr(yaml.safe_load(given_text))
         except yaml.YAMLError:
             with pytest.raises(yaml.YAMLError):
-                load(given_text, each)
+                load(given_text, chosen)
             continue
-        assert repr(load(given_text, each)) == expected
+        assert repr(load(given_text, chosen)) == expected
 
 
 def test_two_names_one_within_the_other() -> None:
@@ -142,10 +142,10 @@ def test_what_is_dumped_comes_back(value: Any) -> None:
 
 @given(PLAIN, st.sampled_from(["ab", "qz", "on", "zz"]))
 def test_what_is_dumped_comes_back_whatever_names_it_has(value: Any, name: str) -> None:
-    for each in ("aa", "bb", "cc", name):
-        text = yaml.safe_dump(value, allow_unicode=True).replace("a", each)
+    for chosen in ("aa", "bb", "cc", name):
+        text = yaml.safe_dump(value, allow_unicode=True).replace("a", chosen)
         try:
             expected = repr(yaml.safe_load(text))
         except yaml.YAMLError:
             continue
-        assert repr(load(text, each)) == expected
+        assert repr(load(text, chosen)) == expected
