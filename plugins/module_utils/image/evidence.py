@@ -24,7 +24,7 @@ def collect(engine: Engine, prefix: str, project: str, directory: str, state: st
     """The environment's registered images, and the state of each of its containers. Raises EngineError if the engine
     does not answer, or its answer cannot be read."""
     now = _moment(engine.docker_ok("info", "--format", "{{.SystemTime}}").strip())
-    entry = Registry(state_directory(state)).entries().get(prefix, {})
+    entry = Registry(state_directory(state)).entry(prefix)
     own = [
         container
         for container in engine.containers("%s=%s" % (PROJECT, project), "%s=%s" % (PREFIX, prefix))

@@ -27,5 +27,5 @@ def image_is_there(engine: Engine, image: str, params: dict[str, Any]) -> bool:
     facts = ImageRecord(params["state_directory"], params["prefix"]).facts(identity)
     if facts or params["vouches"]:
         return bool(facts.get(INPUTS) == params["inputs"])
-    entries = Registry(state_directory(params["state_directory"])).entries()
-    return identity in deployed_images(entries.get(params["prefix"], {}))
+    entry = Registry(state_directory(params["state_directory"])).entry(params["prefix"])
+    return identity in deployed_images(entry)

@@ -181,7 +181,7 @@ class Promotion:
         self.minutes: int = params["minutes"]
         self.record = ImageRecord(state, prefix)
         #: Images in force here: they were accepted before, or deployed before promotion was required.
-        self.accepted = deployed_images(Registry(state_directory(state)).entries().get(prefix, {}))
+        self.accepted = deployed_images(Registry(state_directory(state)).entry(prefix))
 
     def require(self, names: Iterable[str]) -> list[str]:
         """The proof for each image that is new here. Raises EngineError with all reasons if any is not accepted."""

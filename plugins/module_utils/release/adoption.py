@@ -44,7 +44,7 @@ def take_over(home: Home, check: bool = False) -> None:
         return
     try:
         state = read_json(home, os.path.join(OLDER, STATE))
-        entry = Registry(home.state).entries().get(home.prefix, {}) if state else {}
+        entry = Registry(home.state).entry(home.prefix) if state else {}
         if not entry or entry.get("directory") != home.directory or entry.get("release") != state.get("release"):
             return
         manifest, files = _vouched(home, entry, str(state["release"]))

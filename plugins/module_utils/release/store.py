@@ -126,12 +126,16 @@ class Releases:
             found.append(DesiredFile(file["path"], content, file["mode"], file["secret"], file["source"]))
         return found
 
+    def whole(self, name: str) -> list[DesiredFile] | None:
+        """The files of a release that can be returned to; None of any other."""
+        try:
+            return self.files(name) if self.manifest(name) else None
+        except EngineError:
+            return None
+
     def is_whole(self, name: str) -> bool:
         """Whether a release can be returned to."""
-        try:
-            return bool(self.manifest(name)) and self.files(name) is not None
-        except EngineError:
-            return False
+        return self.whole(name) is not None
 
     def is_same(self, name: str, params: dict[str, Any]) -> bool:
         """Whether a kept release was made from the same arguments; what its files say is another question."""

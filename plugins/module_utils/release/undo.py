@@ -128,9 +128,10 @@ class Undo:
 
     def _misled_by_others(self) -> frozenset[str]:
         """The services of the release in force that a killed run or a person gave other files than that has."""
-        in_force = self._in_force()
-        files = self.releases.files(in_force) if in_force else []
-        return misled(self.tree, self.run.containers, self.releases.services(in_force), files)
+        in_force = str(self.comparison.state.get("release", ""))
+        files = self.releases.whole(in_force)
+        services = [] if files is None else self.releases.services(in_force)
+        return misled(self.tree, self.run.containers, services, files or [])
 
     def _in_force(self) -> str:
         """The release in force, if that is kept whole."""

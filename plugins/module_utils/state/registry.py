@@ -111,6 +111,10 @@ class Registry:
             entries[entry["prefix"]] = dict(entry, rebuilt=reason)
         return entries
 
+    def entry(self, prefix: str) -> dict[str, Any]:
+        """What is registered of one environment: empty if nothing is, ``{"damaged": reason}`` if it cannot be read."""
+        return self._entry(prefix) or {}
+
     def holders_of(self, path: str, named: str, prefix: str) -> list[str]:
         """To whom a real path belongs beside ``prefix``, which named it so: ``Bulkhead``, for what lies in this
         directory, and the prefixes of environments that have it in theirs, or name it themselves by another path.
@@ -124,17 +128,19 @@ class Registry:
         return found
 
     def _entries(self) -> dict[str, dict[str, Any]]:
-        entries: dict[str, dict[str, Any]] = {}
-        for prefix in self._tree.names("environments"):
-            folder = os.path.join("environments", prefix)
-            if not _PREFIX.match(prefix) or not self._tree.is_folder(folder):
-                continue
-            content = self._tree.read(os.path.join(folder, "environment.json"))
-            try:
-                entries[prefix] = decode_with_digest(content or b"", prefix)
-            except ValueError as error:
-                entries[prefix] = {"prefix": prefix, "damaged": str(error)}
-        return entries
+        found = {prefix: self._entry(prefix) for prefix in self._tree.names("environments")}
+        return {prefix: entry for prefix, entry in found.items() if entry is not None}
+
+    def _entry(self, prefix: str) -> dict[str, Any] | None:
+        """The entry of an environment, or why it cannot be read; None where there is none."""
+        folder = os.path.join("environments", prefix)
+        if not _PREFIX.match(prefix) or not self._tree.is_folder(folder):
+            return None
+        content = self._tree.read(os.path.join(folder, "environment.json"))
+        try:
+            return decode_with_digest(content or b"", prefix)
+        except ValueError as error:
+            return {"prefix": prefix, "damaged": str(error)}
 
     def _copy(self, directory: str) -> dict[str, Any] | None:
         """The copy in an environment's directory, if this registry sealed it for that directory and still vouches."""
