@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def images() -> None:
 
 
 @pytest.fixture(scope="session")
-def projects() -> Iterator[Callable[[], str]]:
-    """Names of projects that nobody else has; everything that carries one is removed at the end."""
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Names of projects that nobody else has; everything that carries one is removed at the end, and with it the state
+    directories of the tests: every later deployment on this machine would look into each of them."""
     session = secrets.token_hex(3)
     given: list[str] = []
 
@@ -35,6 +37,8 @@ def projects() -> Iterator[Callable[[], str]]:
     yield project
     for option in given:
         remove_project(option)
+    for state in tmp_path_factory.getbasetemp().glob("*/*state"):
+        shutil.rmtree(state, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
