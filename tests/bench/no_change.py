@@ -81,6 +81,11 @@ def by_hand(*options: str) -> str:
     return playbook(HAND / "deploy.yml", HERE / "inventory-by-hand", *VAULT, *options, variables=VARIABLES)
 
 
+def empty() -> str:
+    """Run a playbook that does nothing."""
+    return playbook(HAND / "empty.yml", HERE / "inventory-by-hand", *VAULT, variables=VARIABLES)
+
+
 def compose(directory: Path, project: str, *arguments: str) -> str:
     """Compose alone, on the files that a deployment left."""
     file = directory / "docker-compose.staging.yml"
