@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -44,31 +44,14 @@ class ActionModule(EnvironmentStep):
         fleet = {declaration.prefix: declaration for declaration in self.gate.declarations}
         owner = fleet[origin].values if foreign and origin in fleet else None
         scripts, unread = read_scripts(owner, values["bulkhead_restore_files"]) if owner else ({}, [])
-        permitted, take = reader(owner, prefix) if owner else (False, False)
-        intention = Intention(
-            prefix=prefix,
-            protected=bool(values["bulkhead_protected"]),
-            confirm=str(self.declaration.permissions.get("bulkhead_confirm", "")),
-            restore_from=values["bulkhead_restore_from"],
-            sanitise="sanitise" in scripts,
-            guarded=[declaration.prefix for declaration in fleet.values() if declaration.is_protected],
-            databases=[part["name"] for part in arguments["parts"] if part["kind"] == "postgresql"],
-            directories=[part["name"] for part in arguments["parts"] if part["kind"] == "files"],
-            files=values["bulkhead_restore_files"],
-            sanitise_files="sanitise_files" in scripts,
-            permitted=permitted,
-            take=take,
-        )
+        intention = self._intention(arguments["parts"], owner, scripts)
         self._refuse([*refusals_before(intention), *unread])
         if not values["bulkhead_restore"]:
             raise AnsibleActionFail(
                 f"{prefix}: bulkhead_restore is empty. Name the backup: -e bulkhead_restore=latest, or a name that "
                 "aiia.bulkhead.backups lists"
             )
-        try:
-            identity = backup_identity(self.declaration, self.typed(VARIABLE), self._loader._vault.secrets or ())
-        except SecretsProblem as problem:
-            raise AnsibleActionFail(f"{prefix}: {problem}. Nothing was changed") from None
+        identity = self._identity()
         call = {
             "wanted": values["bulkhead_restore"],
             "origin": origin,
@@ -105,6 +88,34 @@ class ActionModule(EnvironmentStep):
         steps = as_dicts([restore._replace(detail=f"{made}; {_files_told(done)}"), *kept, *removed])
         self.live.ending.conclude(self.session, "restore", steps)
         return {"changed": True, "manifest": manifest, "restored": done, "steps": steps}
+
+    def _intention(
+        self, parts: Sequence[Mapping[str, Any]], owner: Mapping[str, Any] | None, scripts: Collection[str]
+    ) -> Intention:
+        """What is asked for. ``owner`` are the variables of the environment that the backup is of, if it is another's;
+        ``scripts`` are those that make its data harmless."""
+        values, prefix = self.declaration.values, self.declaration.prefix
+        permitted, take = reader(owner, prefix) if owner else (False, False)
+        return Intention(
+            prefix=prefix,
+            protected=bool(values["bulkhead_protected"]),
+            confirm=str(self.declaration.permissions.get("bulkhead_confirm", "")),
+            restore_from=values["bulkhead_restore_from"],
+            sanitise="sanitise" in scripts,
+            guarded=[declaration.prefix for declaration in self.gate.declarations if declaration.is_protected],
+            databases=[part["name"] for part in parts if part["kind"] == "postgresql"],
+            directories=[part["name"] for part in parts if part["kind"] == "files"],
+            files=values["bulkhead_restore_files"],
+            sanitise_files="sanitise_files" in scripts,
+            permitted=permitted,
+            take=take,
+        )
+
+    def _identity(self) -> str:
+        try:
+            return backup_identity(self.declaration, self.typed(VARIABLE), self._loader._vault.secrets or ())
+        except SecretsProblem as problem:
+            raise AnsibleActionFail(f"{self.declaration.prefix}: {problem}. Nothing was changed") from None
 
     @staticmethod
     def _refuse(reasons: list[str]) -> None:

@@ -32,7 +32,8 @@ def answer(module: AnsibleModule, run: Callable[[AnsibleModule], dict[str, Any]]
         _require_permit(module)
         with keep_lease_alive(module) if leased else nullcontext(), _telling(module):
             result = run(module)
-    except Failure as error:
+    except (Failure, OSError) as caught:  # of the latter, a full disk where nothing has better words for it
+        error = caught if isinstance(caught, Failure) else Failure("the operating system refused: %s" % caught)
         prefix = module.params.get("prefix")
         message = "%s: %s" % (prefix, error.message) if prefix else error.message
         # One string, because Ansible would quote the items of a list.

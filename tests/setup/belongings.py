@@ -18,7 +18,6 @@ from steps import REPOSITORY
 PROJECT_LABEL = "com.docker.compose.project"
 DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
 PREFIX_LABEL = "io.bulkhead.prefix"
-ENVIRONMENT_LABEL = "io.bulkhead.environment"
 IMAGES_LABEL = "io.bulkhead.demo=images"
 IMAGES_REPOSITORY = "bulkhead-demo/"
 #: On the containers of a front door: its state directory.

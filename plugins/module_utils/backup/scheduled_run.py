@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,13 +122,19 @@ def end(job: Callable[[str], str]) -> int:
         return 0
     except Failure as error:
         message, code = "\n".join(filter(None, [error.message, error.detail])), 1
+    except Exception as error:  # whatever it is: one that fails without a word is the worst that a schedule can do
+        message, code = "it ended unexpectedly: %s: %s" % (type(error).__name__, error), 1
+        traceback.print_exc()
     last = {
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         "seconds": round(time.time() - began, 1),
         "succeeded": code == 0,
         "message": message,
     }
-    Tree(folder).write(DesiredFile(LAST, dump(last), 0o600))
+    try:
+        Tree(folder).write(DesiredFile(LAST, dump(last), 0o600))
+    except Failure as error:  # a full disk is often why the job itself failed: that is told all the same
+        sys.stderr.write("%s\n" % error.message)
     if code:
         untold = _tell(folder, str(last["began"]))
         if untold:

@@ -25,8 +25,10 @@ _LONGEST = 63
 #: The comment that marks a role as temporary: it exists only while a dump that mentions it is loaded.
 _TEMPORARY = "made by Bulkhead for a restore"
 
-#: Settings whose values are lists, which must not be quoted.
+#: Settings whose values are lists: each item is quoted by itself.
 _LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
+
+_ITEM = re.compile(r'"((?:[^"]|"")*)"|([^\s,"][^\s,]*)')
 
 _ROLE = """DO $bulkhead$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = %s) THEN
 CREATE ROLE %s NOLOGIN;
@@ -64,6 +66,12 @@ def temporary_roles(server: PostgreSQLServer) -> list[str]:
     """The roles that restores created and that still exist."""
     sql = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s;" % literal(_TEMPORARY)
     return [role for (role,) in server.query("postgres", sql)]
+
+
+def _items(value: str) -> str:
+    """A list in a setting, as SQL. The application's own role decides what stands there."""
+    items = [literal(quoted.replace('""', '"') or plain) for quoted, plain in _ITEM.findall(value)]
+    return ", ".join(items) or "''"
 
 
 class StagedDatabase:
@@ -168,7 +176,7 @@ class StagedDatabase:
             % literal(self.database)
         )
         return [
-            "SET %s TO %s" % (name, value if name in _LISTS and value else literal(value))
+            "SET %s TO %s" % (identifier(name), _items(value) if name in _LISTS else literal(value))
             for name, value in rows
             if name != STAMP
         ]

@@ -19,8 +19,8 @@ from .pem import CertificateError, first
 from .store import SERVED, Store, served
 from .unverified import certificate_of
 
-#: Seconds until workers with the earlier certificate accept no more connections.
-_WAIT = 15
+#: Seconds until workers with the earlier certificate accept no more connections, and those that taking it may take.
+_WAIT, _TAKING = 15, 60
 
 #: The port at which nginx listens inside of its container.
 _TLS = 443
@@ -66,7 +66,9 @@ class WebServers:
         """Let them take what lies where they read it. Raises CertificateError where one does not."""
         for server, container in self._containers():
             command = server["on_change"]
-            code, output, errors = self.engine.docker("exec", container["Id"], *command) if command else (0, "", "")
+            if not command:
+                continue
+            code, output, errors = self.engine.docker("exec", container["Id"], *command, limit=_TAKING)
             if code != 0:
                 why = "%s does not take the new certificate" % name_of(container)
                 raise CertificateError(why, last_lines(errors or output))

@@ -118,6 +118,8 @@ class Tree:
                 return handles.status_at(handle, name)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise TreeError("cannot look at %s: %s" % (self.path(relative), error.strerror)) from error
 
     def is_folder(self, relative: str = "") -> bool:
         """Whether a directory, and not a link to one, is in a place."""
@@ -287,7 +289,12 @@ class Tree:
     def locked(self, relative: str) -> Iterator[None]:
         """Hold the lock of a file, which is made, until the kernel releases it with the process at the latest."""
         self.make_directory(os.path.dirname(relative))
-        with self._at(relative) as place, handles.locked_at(*place):
+        with contextlib.ExitStack() as stack:
+            try:
+                place = stack.enter_context(self._at(relative))
+                stack.enter_context(handles.locked_at(*place))
+            except OSError as error:
+                raise TreeError("cannot lock %s: %s" % (self.path(relative), error.strerror)) from error
             yield
 
     def unlink(self, relative: str) -> None:

@@ -95,9 +95,12 @@ def main() -> None:
     """Deliver what standard input says, and leave the result in the file that it names."""
     given = json.load(sys.stdin)
     problem = deliver(given["to"], given["payload"])
-    descriptor = os.open(given["result"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    # Whoever finds the file finds all that is in it.
+    aside = "%s.new" % given["result"]
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(problem)
+    os.rename(aside, given["result"])
 
 
 if __name__ == "__main__":

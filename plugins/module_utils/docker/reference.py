@@ -19,7 +19,8 @@ _DOMAIN = r"(?:(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Z
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     r"(?P<name>(?:%s(?::[0-9]{1,5})?/)?%s(?:/%s)*)(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?\Z"
-    % (_DOMAIN, _PART, _PART)
+    % (_DOMAIN, _PART, _PART),
+    re.ASCII,
 )
 
 

@@ -50,10 +50,10 @@ class Registries:
         """The digest that a reference means now. Raises EngineError where the registry does not say."""
         if image.digest:
             return image.digest
-        status, body = self._ask("GET", "/distribution/%s:%s/json" % (quote(image.name), image.tag), image)
+        status, body = self._ask("GET", "/distribution/%s:%s/json" % (quote(image.name), image.tag or "latest"), image)
         if status != 200:
             raise self._error(image, body)
-        found = str((json.loads(body).get("Descriptor") or {}).get("digest", ""))
+        found = str((_json(body).get("Descriptor") or {}).get("digest", ""))
         if not found.startswith("sha256:"):
             raise EngineError("the registry %s gives %s no digest" % (image.registry, image.name))
         return found

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
 from ..core.decisive import is_decisive
@@ -206,12 +206,9 @@ class Serving:
         """Run the command by which a service takes changed files, in each of its containers. False where it says that
         only a start takes them."""
         for container in self.run.containers.of_service(service):
-            code, output, errors = self.engine.docker("exec", container["Id"], *service.on_change)
-            if code == _NEEDS_START:
+            failed = "service %s did not take its changed files" % service.name
+            if self._run_in(container, service.on_change, failed, (0, _NEEDS_START)) == _NEEDS_START:
                 return False
-            if code != 0:
-                said = [last_lines(errors or output), *self.last_words(container)]
-                raise EngineError("service %s did not take its changed files" % service.name, "\n".join(said))
         return True
 
     def retire(self, service: Service, ended: bytes) -> None:
@@ -221,12 +218,27 @@ class Serving:
         """
         # A release of an older version has no such command, and takes its files as it always did.
         command = service.retire or service.on_change
+        good = (0,) if service.retire else (0, _NEEDS_START)
         for container in self.run.containers.of_service(service) if command else ():
-            how = ("exec", "--interactive", container["Id"], *command)
-            code, output, errors = self.engine.docker(*how, data=ended or b"\n", binary=True)
-            if code not in (0, *((_NEEDS_START,) if not service.retire else ())):
-                said = [last_lines(errors or output), *self.last_words(container)]
-                raise EngineError("service %s did not end its earlier passwords" % service.name, "\n".join(said))
+            failed = "service %s did not end its earlier passwords" % service.name
+            self._run_in(container, command, failed, good, data=ended or b"\n", binary=True)
+
+    def _run_in(
+        self, container: dict[str, Any], command: Sequence[str], failed: str, good: Collection[int], **given: Any
+    ) -> int:
+        """Run a service's own command in its container, with ``data`` as its input. Returns its exit code, a good one.
+
+        Raises EngineError that says what ``failed`` for any other, and where the command does not end.
+        """
+        began = time.monotonic()
+        how = ("exec", *(("--interactive",) if given else ()), container["Id"], *command)
+        code, output, errors = self.engine.docker(*how, limit=self._limit, **given)
+        if code not in good:
+            late = code in TIMED_OUT and time.monotonic() - began >= self._limit
+            limit = " within %d s (bulkhead_wait_timeout)" % self._limit if late else ""
+            said = [last_lines(errors or output), *self.last_words(container)]
+            raise EngineError(failed + limit, "\n".join(said))
+        return code
 
     def wait(self, services: list[Service], waited: float = 0) -> None:
         """Wait until every container of the services is well. Raises EngineError as soon as one never will be.

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import time
 
 from ..certificates.store import Store
 from ..core.errors import last_lines
 from ..core.layout import ACME
-from ..docker.engine import EngineError
+from ..docker.engine import TIMED_OUT, EngineError
 from ..docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, WORKING_DIRECTORY
 from .comparison import Comparison
 from .service import Service
@@ -49,11 +51,18 @@ def _validate_service(comparison: Comparison, service: Service, directory: str) 
         if os.path.normpath(source) == ACME:  # of no release
             path = Store(comparison.params["prefix"], comparison.params["state_directory"]).live
         command += ["--volume", "%s:%s:ro" % (path, target)]
-    program = service.validate[0]
-    command += ["--entrypoint", program, service.image, *service.validate[1:]]
-    code, output, errors = comparison.engine.docker(*command)
+    program, limit = service.validate[0], int(comparison.params["wait_timeout"])
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        identity = os.path.join(folder, "id")
+        command += ["--cidfile", identity, "--entrypoint", program, service.image, *service.validate[1:]]
+        code, output, errors = comparison.engine.docker(*command, limit=limit)
+        late = code in TIMED_OUT and time.monotonic() - began >= limit
+        if late and os.path.isfile(identity):  # the client was stopped; a server that began to serve was not
+            with open(identity, encoding="ascii") as stream:
+                comparison.engine.docker("rm", "--force", stream.read())
     if code != 0:
-        raise EngineError(
-            "%s of service %s does not accept its new configuration" % (program, service.name),
-            last_lines(errors or output),
-        )
+        how = "does not accept its new configuration"
+        if late:
+            how = "did not end within %d s (bulkhead_wait_timeout): it must judge its files, and not serve" % limit
+        raise EngineError("%s of service %s %s" % (program, service.name, how), last_lines(errors or output))

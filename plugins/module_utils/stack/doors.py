@@ -105,6 +105,8 @@ def _require_listener(directory: str, name: str) -> None:
         try:
             with handles.folder(os.path.join(directory, os.path.dirname(name))) as folder:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                    # A listener that accepts nothing would else keep root waiting for ever.
+                    connection.settimeout(_LISTENS)
                     connection.connect("/proc/self/fd/%d/%s" % (folder, os.path.basename(name)))
             return
         except OSError as error:

@@ -18,7 +18,7 @@ from typing import Any
 from ..core.errors import Failure, last_lines
 from ..core.steps import Step
 from ..docker.containers import name_of
-from ..docker.engine import Engine, inspect_objects
+from ..docker.engine import Engine, EngineError, inspect_objects
 from ..docker.labels import PREFIX
 from ..docker.reference import ImageReference, parse
 from ..docker.registries import Registries, shown
@@ -56,7 +56,10 @@ class StackImages:
         """Each reference with the digest that it means. What the release ``before`` had pinned stays as it was."""
         found = {}
         for reference in references:
-            image = parse(reference)
+            try:
+                image = parse(reference)
+            except ValueError as error:
+                raise EngineError("%s. Correct the image of that service in bulkhead_services" % error) from error
             if image.digest:
                 found[reference] = reference
             elif before.get(reference):

@@ -31,8 +31,7 @@ def listen(address: str, ports: Iterable[tuple[str, int]], word: str) -> list[st
     """Start to listen, in a process of its own. Returns the ports that somebody else holds, ``tcp/2377`` each."""
     held, sockets = [], []
     for protocol, port in ports:
-        kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-        opened = socket.socket(_family(address), kind)
+        opened = _socket(address, protocol)
         if protocol == "tcp":
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -57,7 +56,7 @@ def listen(address: str, ports: Iterable[tuple[str, int]], word: str) -> list[st
 def end(address: str, ports: Iterable[tuple[str, int]], word: str) -> None:
     """End this machine's own listener, and wait until its ports are free."""
     ports = list(ports)
-    with socket.socket(_family(address), socket.SOCK_DGRAM) as link:
+    with _socket(address, "udp") as link:
         for protocol, port in ports:
             if protocol == "udp":
                 with contextlib.suppress(OSError):
@@ -79,20 +78,22 @@ def reach(own: str, targets: Iterable[dict[str, Any]], word: str) -> list[dict[s
     def note(key: tuple[str, str, int], how: str) -> None:
         lost.append({"address": key[0], "protocol": key[1], "port": key[2], "how": how})
 
-    for target in targets:
-        for protocol in ("tcp", "udp"):
-            for port in target[protocol]:
-                key = (str(target["address"]), protocol, int(port))
-                link = socket.socket(_family(key[0]), socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
-                link.setblocking(False)
-                with contextlib.suppress(OSError):
-                    link.bind((own, 0))
-                code = link.connect_ex((key[0], key[2]))
-                if code in (0, errno.EINPROGRESS):
-                    waiting[link] = key
-                else:
-                    note(key, os.strerror(code))
-                    link.close()
+    for key in [
+        (str(target["address"]), protocol, int(port))
+        for target in targets
+        for protocol in ("tcp", "udp")
+        for port in target[protocol]
+    ]:
+        link = _socket(key[0], key[1])
+        link.setblocking(False)
+        with contextlib.suppress(OSError):
+            link.bind((own, 0))
+        code = link.connect_ex((key[0], key[2]))
+        if code in (0, errno.EINPROGRESS):
+            waiting[link] = key
+        else:
+            note(key, os.strerror(code))
+            link.close()
     deadline = time.monotonic() + _WAIT
     again = 0.0
     while waiting and time.monotonic() < deadline:
@@ -124,12 +125,13 @@ def reach(own: str, targets: Iterable[dict[str, Any]], word: str) -> list[dict[s
     return sorted(lost, key=lambda each: (each["address"], each["protocol"], each["port"]))
 
 
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
+def _socket(address: str, protocol: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
 
 
 def _is_free(address: str, protocol: str, port: int) -> bool:
-    with socket.socket(_family(address), socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as probe:
+    with _socket(address, protocol) as probe:
         if protocol == "tcp":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..isolation.wording import listing
-from .model import DATA, Container
+from .model import DATA, Container, Handmade
 from .written import Planned, database_name
 
 #: Seconds that a step takes at the most on a small server. What is built and migrated decides; the rest is measured.
@@ -103,66 +103,77 @@ def _steps(
         )
     rows = f"/root/{own.prefix}.rows"
     if server:
-        admin, database = server.seen["settings"].get("POSTGRES_USER") or "postgres", database_name(plan)
+        yield from _database(plan, server, rows)
+    yield _removal(own, networks, shared)
+    if stack.copied:
+        yield _files(plan)
+    yield MoveStep("Deploy.", "here", (base.format("deploy"),), True)
+    if server:
+        yield from _after(plan, server, rows)
+    yield MoveStep("Deploy once more: nothing changes.", "here", (base.format("deploy"),))
+
+
+def _database(plan: Planned, server: Container, rows: str) -> Iterator[MoveStep]:
+    own, stack = plan.own, plan.stack
+    admin, database = server.seen["settings"].get("POSTGRES_USER") or "postgres", database_name(plan)
+    yield MoveStep(
+        "Count the rows of each table.",
+        "server",
+        (f"{_count(server.name, admin, database)} > {rows}.before",),
+        True,
+    )
+    if stack.dumped:
         yield MoveStep(
-            "Count the rows of each table.",
+            f"Copy the database, because {stack.dumped}. Its checksum shows later that this very copy was restored.",
             "server",
-            (f"{_count(server.name, admin, database)} > {rows}.before",),
+            (
+                f"umask 077; {_dump(server.name, admin, database)} > /root/{own.prefix}.dump",
+                f"sha256sum /root/{own.prefix}.dump > /root/{own.prefix}.dump.sha256",
+            ),
             True,
         )
-        if stack.dumped:
-            yield MoveStep(
-                f"Copy the database, because {stack.dumped}. Its checksum shows later that this very copy was "
-                "restored.",
-                "server",
-                (
-                    f"umask 077; {_dump(server.name, admin, database)} > /root/{own.prefix}.dump",
-                    f"sha256sum /root/{own.prefix}.dump > /root/{own.prefix}.dump.sha256",
-                ),
-                True,
-            )
+    yield MoveStep(
+        "Stop the database; it has a minute to write everything.",
+        "server",
+        (_docker("stop", "-t", "60", server.name),),
+        True,
+    )
+    if stack.dumped:
         yield MoveStep(
-            "Stop the database; it has a minute to write everything.",
+            "Restore the copy into a new volume, as a whole or not at all, and compare: its rows are those of before.",
             "server",
-            (_docker("stop", "-t", "60", server.name),),
+            tuple(_copied(plan, server, admin, database, rows)),
             True,
         )
-        if stack.dumped:
-            yield MoveStep(
-                "Restore the copy into a new volume, as a whole or not at all, and compare: its rows are those of "
-                "before.",
-                "server",
-                tuple(_copied(plan, server, admin, database, rows)),
-                True,
-            )
+
+
+def _removal(own: Handmade, networks: Sequence[Mapping[str, Any]], shared: Sequence[str]) -> MoveStep:
     removed = [_docker("rm", *(container.name for container in own.containers))]
     own_networks = {name for container in own.containers for name in container.seen["networks"]} - set(shared)
     known = {network["name"] for network in networks if network["labels"]}
     if own_networks & known:
         removed.append(_docker("network", "rm", *sorted(own_networks & known)))
-    yield MoveStep(
+    return MoveStep(
         "Remove the stopped containers, which would start again with the machine, and their networks. Volumes stay.",
         "server",
         tuple(removed),
         True,
     )
-    if stack.copied:
-        yield MoveStep(
-            "Copy what lies in the old directory and is needed in the new one.",
-            "server",
-            tuple(
-                f"mkdir -p {shlex.quote(posixpath.dirname(there))} && "
-                # A certificate is usually a link to the newest one.
-                f"cp {'-aL' if here in (plan.web.certificate, plan.web.key) else '-a'} {shlex.quote(here)} "
-                f"{shlex.quote(there)}"
-                for here, there in sorted(stack.copied.items())
-            ),
-            True,
-        )
-    yield MoveStep("Deploy.", "here", (base.format("deploy"),), True)
-    if server:
-        yield from _after(plan, server, rows)
-    yield MoveStep("Deploy once more: nothing changes.", "here", (base.format("deploy"),))
+
+
+def _files(plan: Planned) -> MoveStep:
+    return MoveStep(
+        "Copy what lies in the old directory and is needed in the new one.",
+        "server",
+        tuple(
+            f"mkdir -p {shlex.quote(posixpath.dirname(there))} && "
+            # A certificate is usually a link to the newest one.
+            f"cp {'-aL' if here in (plan.web.certificate, plan.web.key) else '-a'} {shlex.quote(here)} "
+            f"{shlex.quote(there)}"
+            for here, there in sorted(plan.stack.copied.items())
+        ),
+        True,
+    )
 
 
 def _after(plan: Planned, server: Container, rows: str) -> Iterator[MoveStep]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..isolation.declared import STATE
 from ..isolation.wording import in_words
 from .formed import check_forms
 from .inventory import holds_seal
@@ -21,9 +22,6 @@ from .variables import SETTINGS, of_machines, purpose, specification
 
 #: The fix for a name that resembles none of ours.
 _UNKNOWN = "remove it, or choose a name that does not begin with bulkhead_"
-
-#: Where root keeps what it knows of all environments.
-_STATE = "/var/lib/bulkhead"
 
 #: The address of a webhook, and the value of a header for it.
 _WEBHOOK = re.compile(r"https://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:[/?][!-~]*)?", re.ASCII)
@@ -260,7 +258,7 @@ def _check_place(declaration: Declaration) -> None:
     """Note an environment's directory that is below what root keeps of all environments."""
     values = declaration.values
     directory, state = values["bulkhead_directory"], values["bulkhead_state_directory"]
-    for kept in dict.fromkeys(filter(None, [_STATE, state])):
+    for kept in dict.fromkeys(filter(None, [STATE, state])):
         if declaration.can_judge("bulkhead_directory") and f"{directory}/".startswith(f"{str(kept).rstrip('/')}/"):
             declaration.problem(
                 "invalid-variable",
@@ -276,7 +274,7 @@ def _check_metrics(declaration: Declaration) -> None:
     values, variable = declaration.values, "bulkhead_metrics_directory"
     if not values[variable] or not declaration.can_judge(variable) or not declaration.can_judge("bulkhead_directory"):
         return
-    for kept in filter(None, [values["bulkhead_directory"], values["bulkhead_state_directory"], _STATE]):
+    for kept in filter(None, [values["bulkhead_directory"], values["bulkhead_state_directory"], STATE]):
         if f"{values[variable]}/".startswith(f"{str(kept).rstrip('/')}/"):
             declaration.problem(
                 "invalid-variable",

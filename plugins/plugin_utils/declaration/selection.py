@@ -41,67 +41,73 @@ def selection(
     names a group of ``protected`` only if there is no other. Covers AN-03, AN-04 and AN-05.
     """
 
-    def harmless(group: str) -> tuple[bool, str]:
-        return group in protected, group
+    def advised(candidates: Collection[str]) -> str:
+        return min(candidates, key=lambda group: (group in protected, group), default="<environment>")
 
     names = ", ".join(sorted(groups)[:6]) or "none"
     if not limit or not limit.strip():
-        return [], [
-            _finding(
-                "no-limit",
-                (),
-                "-l",
-                f"{'-l is empty' if limit is not None else 'there is no -l'}, so this run would mean every "
-                "environment of the inventory",
-                f"name one environment: -l {min(groups, key=harmless, default='<environment>')} (the inventory "
-                f"declares: {names})",
-                "AN-03",
-                "AN-04",
-            )
-        ]
+        return [], [_no_limit(limit, names, advised(groups))]
     wanted = set(hosts)
     meant = [group for group, members in groups.items() if wanted & set(members)]
     findings = []
     stray = sorted(wanted - {host for members in groups.values() for host in members})
     if stray:
-        findings.append(
-            _finding(
-                "not-an-environment",
-                (),
-                stray[0],
-                f"-l {limit} selects {', '.join(stray[:4])}, which belongs to no environment",
-                f"limit the run to one environment (the inventory declares: {names}), or set bulkhead_environment "
-                "in a group of that host",
-                "AN-05",
-            )
-        )
+        findings.append(_stray(limit, names, stray))
     for group in meant:
         left = sorted(set(groups[group]) - wanted)
         if left:
-            findings.append(
-                _finding(
-                    "partial-environment",
-                    (),
-                    group,
-                    f"-l {limit} selects only a part of {group}, without {', '.join(left[:4])}; an environment is "
-                    "deployed as a whole",
-                    f"limit the run to the whole environment: -l {group}",
-                    "AN-05",
-                )
-            )
+            findings.append(_partial(limit, group, left))
     if len(meant) > 1 and not allow_many:
-        findings.append(
-            _finding(
-                "several-environments",
-                (),
-                limit,
-                f"-l {limit} spans {len(meant)} environments: {', '.join(meant[:6])}",
-                f"name one at a time: -l {min(meant, key=harmless)} (or set bulkhead_allow_many: true if you mean all "
-                "of them)",
-                "AN-05",
-            )
-        )
+        findings.append(_several(limit, meant, advised(meant)))
     return meant, findings
+
+
+def _no_limit(limit: str | None, names: str, advised: str) -> Finding:
+    return _finding(
+        "no-limit",
+        (),
+        "-l",
+        f"{'-l is empty' if limit is not None else 'there is no -l'}, so this run would mean every environment of the "
+        "inventory",
+        f"name one environment: -l {advised} (the inventory declares: {names})",
+        "AN-03",
+        "AN-04",
+    )
+
+
+def _stray(limit: str, names: str, stray: Sequence[str]) -> Finding:
+    return _finding(
+        "not-an-environment",
+        (),
+        stray[0],
+        f"-l {limit} selects {', '.join(stray[:4])}, which belongs to no environment",
+        f"limit the run to one environment (the inventory declares: {names}), or set bulkhead_environment in a group "
+        "of that host",
+        "AN-05",
+    )
+
+
+def _partial(limit: str, group: str, left: Sequence[str]) -> Finding:
+    return _finding(
+        "partial-environment",
+        (),
+        group,
+        f"-l {limit} selects only a part of {group}, without {', '.join(left[:4])}; an environment is deployed as a "
+        "whole",
+        f"limit the run to the whole environment: -l {group}",
+        "AN-05",
+    )
+
+
+def _several(limit: str, meant: Sequence[str], advised: str) -> Finding:
+    return _finding(
+        "several-environments",
+        (),
+        limit,
+        f"-l {limit} spans {len(meant)} environments: {', '.join(meant[:6])}",
+        f"name one at a time: -l {advised} (or set bulkhead_allow_many: true if you mean all of them)",
+        "AN-05",
+    )
 
 
 def membership(groups: Mapping[str, Collection[str]], ancestors: Mapping[str, Collection[str]]) -> list[Finding]:

@@ -10,12 +10,9 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..isolation.declared import READ_AS_ROOT
+from ..isolation.declared import READ_AS_ROOT, STATE
 from .inventory import holds_seal
 from .model import Declaration
-
-#: Where a machine keeps its state unless the inventory names another directory.
-_STATE_DIRECTORY = "/var/lib/bulkhead"
 
 #: Places of a machine that belong to no environment, each with whose they are.
 _PRIVATE = {
@@ -69,7 +66,7 @@ def _owner(
     """Whom a file of the machine belongs to if that is not the environment; else empty."""
     values = declaration.values
     machine, own = str(values["bulkhead_machine"]), {str(domain).lower() for domain in values["bulkhead_domains"] or ()}
-    state = posixpath.normpath(str(values["bulkhead_state_directory"] or _STATE_DIRECTORY))
+    state = posixpath.normpath(str(values["bulkhead_state_directory"] or STATE))
     if path in _PRIVATE:
         return _PRIVATE[path]
     step = path

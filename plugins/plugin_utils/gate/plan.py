@@ -134,7 +134,12 @@ class Gate(EvaluatedFleet):
             verdict.findings[:0] = refused
             verdict.stopping[:0] = refused
         for path in map(Path, filter(None, [*option["report"].split(","), report_to])):
-            write_private(path, self._report(path, verdict, seen or {}).encode())
+            content = self._report(path, verdict, seen or {}).encode()
+            try:
+                write_private(path, content)
+            except OSError as error:
+                message = f"cannot write the report to {path} (bulkhead_report): {error.strerror}"
+                raise AnsibleActionFail(message) from error
         if deploying and not verdict.stopping and self.fleet is not None:
             shipped = [(declaration, found) for declaration, found in targets.values() if found]
             write_proof(self.fleet, shipped, self.unread, verdict.approved)

@@ -155,21 +155,10 @@ def image_name(prefix: str, service: str) -> str:
     return _fits(name, FILE_NAME, "image name", "a repository name")
 
 
-def interface_name(prefix: str) -> str:
-    """A network interface of the environment: the prefix, which must be short enough."""
-    return _fits(_valid_prefix(prefix), INTERFACE_NAME, "interface name", "a network interface")
-
-
 def firewall_chain(prefix: str) -> str:
     """The environment's chain in the machine's firewall. The digest distinguishes prefixes that begin alike."""
     digest = sha256(_valid_prefix(prefix).encode()).hexdigest()[:8]
     return _fits(f"BULKHEAD-{prefix[:10]}-{digest}", FIREWALL_CHAIN, "chain", "an iptables chain")
-
-
-def compose_service_name(service: str, environment: str) -> str:
-    """The key of a service in the Compose file, such as ``django_prod`` in the guide."""
-    _raise(check_environment(environment))
-    return _fits(f"{_valid_service(service)}_{environment}", DNS_LABEL, "service name", "a DNS label")
 
 
 def owns(prefix: str, name: str) -> bool:

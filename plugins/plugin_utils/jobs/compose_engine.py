@@ -22,7 +22,7 @@ from .engine import CommandPlace, EnvironmentEngine
 from .image import build_image, pull_image
 from .promotion import require_promotion
 from .service_arguments import service_arguments
-from .services import listing
+from .services import REACHED, listing
 
 
 class ComposeEngine(EnvironmentEngine):
@@ -101,7 +101,9 @@ class ComposeEngine(EnvironmentEngine):
         return self._service(release, job, [service], **given)
 
     def _place(self, container: str) -> CommandPlace:
-        return CommandPlace(str(self.step.task_vars["inventory_hostname"]), container, self.step.task_vars)
+        written = {name: self.step.task_vars[name] for name in REACHED if name in self.step.task_vars}
+        found: dict[str, Any] = self.step._templar.template(written)
+        return CommandPlace(str(found["inventory_hostname"]), container, found)
 
     def own(self) -> dict[str, Any]:
         """What of the machine is the environment's."""

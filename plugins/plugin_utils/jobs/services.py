@@ -13,6 +13,8 @@ from typing import Any
 
 from ..release.stack import Stack, StackService
 
+#: The variables of a host from which :func:`terminal_command` is made.
+REACHED = ("ansible_become", "ansible_connection", "ansible_host", "ansible_port", "ansible_user", "inventory_hostname")
 #: Connection plugins for the controller itself.
 _LOCAL = ("local", "ansible.builtin.local")
 

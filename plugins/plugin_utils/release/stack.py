@@ -101,40 +101,17 @@ def build_stack(
     described: list[StackService] = []
     volumes: dict[str, Any] = {}
     for definition in definitions:
-        complete, extra = dict(definition.compose), definition.extra
+        complete = dict(definition.compose)
         replicas = replicas_of(complete)
         host = naming.container_name(prefix, definition.name)
         if replicas == 1:
             host = str(complete.setdefault("container_name", host))
-        elif extra.get("rolling"):
+        elif definition.extra.get("rolling"):
             _give_alias(complete, host)
         _rename_references(complete, keys)
         volumes.update(_named_volumes(complete, prefix, environment, adopted or {}))
         compose_services[definition.key] = complete
-        described.append(
-            StackService(
-                name=definition.name,
-                key=definition.key,
-                container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{definition.key}"),
-                image=str(complete.get("image", "")),
-                brings=tuple(StackFile(**file) for file in extra.get("files") or ()),
-                on_change=tuple(map(str, extra.get("on_change") or ())),
-                retire=tuple(map(str, extra.get("retire") or ())),
-                validate=tuple(map(str, extra.get("validate") or ())),
-                application=definition.application,
-                question_kind=str((extra.get("question") or {}).get("kind", "")),
-                question=tuple((extra.get("question") or {}).get("command", ())),
-                backup=backup_parts(definition.name, extra.get("backup")),
-                manage=tuple(map(str, extra.get("manage") or ())),
-                # Old and new cannot both have one port of the machine.
-                rolling=bool(extra.get("rolling")) and not complete.get("ports"),
-                prepare=tuple(tuple(map(str, command)) for command in extra.get("prepare") or ()),
-                prepare_status=tuple(map(str, extra.get("prepare_status") or ())),
-                replicas=replicas,
-                host=host,
-                edge=extra.get("edge") is True,
-            )
-        )
+        described.append(_described(definition, complete, prefix, host, replicas))
     check_names(part for service in described for part in service.backup)
     compose: dict[str, Any] = {
         "name": naming.project_name(prefix),
@@ -150,6 +127,34 @@ def build_stack(
         own = {**labels(project, environment, prefix), INPUT: _digest(service), RELEASE: release_of(key)}
         service["labels"] = merge(_as_mapping(service.get("labels")), own)
     return Stack(compose, tuple(described))
+
+
+def _described(
+    definition: Definition, complete: Mapping[str, Any], prefix: str, host: str, replicas: int
+) -> StackService:
+    extra = definition.extra
+    return StackService(
+        name=definition.name,
+        key=definition.key,
+        container=str(complete.get("container_name") or f"{naming.project_name(prefix)}-{definition.key}"),
+        image=str(complete.get("image", "")),
+        brings=tuple(StackFile(**file) for file in extra.get("files") or ()),
+        on_change=tuple(map(str, extra.get("on_change") or ())),
+        retire=tuple(map(str, extra.get("retire") or ())),
+        validate=tuple(map(str, extra.get("validate") or ())),
+        application=definition.application,
+        question_kind=str((extra.get("question") or {}).get("kind", "")),
+        question=tuple((extra.get("question") or {}).get("command", ())),
+        backup=backup_parts(definition.name, extra.get("backup")),
+        manage=tuple(map(str, extra.get("manage") or ())),
+        # Old and new cannot both have one port of the machine.
+        rolling=bool(extra.get("rolling")) and not complete.get("ports"),
+        prepare=tuple(tuple(map(str, command)) for command in extra.get("prepare") or ()),
+        prepare_status=tuple(map(str, extra.get("prepare_status") or ())),
+        replicas=replicas,
+        host=host,
+        edge=extra.get("edge") is True,
+    )
 
 
 def _give_alias(service: dict[str, Any], alias: str) -> None:

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's side of jobs: converge, back up, restore, promote, restart."""
+"""The secrets of an environment: vault files, fingerprints, audit, and the jobs that change them."""

@@ -57,32 +57,7 @@ def weaknesses(
                 f"move it to the environment's vault.yml with -e bulkhead_secret=set -e bulkhead_secret_name={name}, "
                 "and give it a new value",
             )
-        known = value.lower() in _WORDS or value.startswith("django-insecure")
-        if known or (is_placeholder(value) and 8 <= len(value) < 200 and bits(value) < STRONG):
-            yield Weakness(
-                "placeholder-secret",
-                Severity.HIGH,
-                name,
-                f"{name} is a placeholder from an example, which everybody knows",
-                _rotate(name),
-            )
-        elif value in names and use_of(name):
-            yield Weakness(
-                "placeholder-secret",
-                Severity.HIGH,
-                name,
-                f"{name} is what the environment itself is called, which is the first guess",
-                _rotate(name),
-            )
-        elif bits(value) < STRONG and "PUBLIC" not in name and not _NO_SECRET.search(name) and "://" not in value:
-            yield Weakness(
-                "weak-secret",
-                Severity.LOW,
-                name,
-                f"{name} is short or easy to guess, so it has no fingerprint and cannot be compared with other "
-                "environments' secrets",
-                _rotate(name),
-            )
+        yield from _easily_guessed(name, value, names)
         if protected and _TEST_KEY.match(value):
             yield Weakness(
                 "test-key",
@@ -93,16 +68,45 @@ def weaknesses(
                 f"set the live key: -e bulkhead_secret=set -e bulkhead_secret_name={name}",
             )
         same.setdefault(value, []).append(name)
-    for names in same.values():
-        if len(names) > 1:
+    for found in same.values():
+        if len(found) > 1:
             yield Weakness(
                 "reused-secret",
                 Severity.LOW,
-                names[0],
-                f"{listing(names)} have one value: whoever learns one of them has the others, and none can be replaced "
+                found[0],
+                f"{listing(found)} have one value: whoever learns one of them has the others, and none can be replaced "
                 "alone",
-                _rotate(names[-1]),
+                _rotate(found[-1]),
             )
+
+
+def _easily_guessed(name: str, value: str, names: Collection[str]) -> Iterator[Weakness]:
+    known = value.lower() in _WORDS or value.startswith("django-insecure")
+    if known or (is_placeholder(value) and 8 <= len(value) < 200 and bits(value) < STRONG):
+        yield Weakness(
+            "placeholder-secret",
+            Severity.HIGH,
+            name,
+            f"{name} is a placeholder from an example, which everybody knows",
+            _rotate(name),
+        )
+    elif value in names and use_of(name):
+        yield Weakness(
+            "placeholder-secret",
+            Severity.HIGH,
+            name,
+            f"{name} is what the environment itself is called, which is the first guess",
+            _rotate(name),
+        )
+    elif bits(value) < STRONG and "PUBLIC" not in name and not _NO_SECRET.search(name) and "://" not in value:
+        yield Weakness(
+            "weak-secret",
+            Severity.LOW,
+            name,
+            f"{name} is short or easy to guess, so it has no fingerprint and cannot be compared with other "
+            "environments' secrets",
+            _rotate(name),
+        )
 
 
 def _rotate(name: str) -> str:

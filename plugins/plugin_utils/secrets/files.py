@@ -21,11 +21,16 @@ _TEMPORARY = ".bulkhead-{name}."
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Hold a directory of variables for one job. Raises :class:`SecretsProblem` while another job holds it.
+    """Hold a directory of variables, which is made, for one job. Raises :class:`SecretsProblem` while another job holds
+    it, and where it cannot be made or opened.
 
     The lock ends with the process, and leaves no file.
     """
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise SecretsProblem(f"{directory} cannot be used: {error.strerror}. Nothing was changed") from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,19 +68,22 @@ def replace(path: Path, text: str, mode: int = 0o600) -> None:
     """
     target = Path(os.path.realpath(path))
     prefix = _TEMPORARY.format(name=target.name)
-    for left in target.parent.glob(f"{prefix}*"):  # of a run that was killed
-        left.unlink()
     temporary = target.with_name(f"{prefix}{secrets.token_hex(8)}")
     try:
+        for left in target.parent.glob(f"{prefix}*"):  # of a run that was killed
+            left.unlink()
         _write(temporary, text.encode(), target, mode)
         temporary.replace(target)
-        directory = os.open(target.parent, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise SecretsProblem(f"{path} cannot be written: {error.strerror}. It is as it was") from None
+    with suppress(OSError):  # it is replaced already, and not every file system can do this
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _write(temporary: Path, content: bytes, like: Path, mode: int) -> None:

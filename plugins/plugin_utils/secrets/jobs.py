@@ -133,8 +133,6 @@ def _record(job: SecretsJob, values: Mapping[str, str]) -> bool:
 
 def run(verb: str, job: SecretsJob) -> JobDone:
     """Do a job. Raises :class:`SecretsProblem`; then the vault file is as it was."""
-    if not job.directory.is_dir():
-        job.directory.mkdir(parents=True)
     with files.alone(job.directory):
         return VERBS[verb](job)
 

@@ -38,6 +38,12 @@ def test_a_machine_that_is_away_is_said(tmp_path: Path) -> None:
     assert "2 environments: 0 well, 2 unreachable" in run.words
 
 
+def test_a_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    run = play(fleet(tmp_path), "-e", f"bulkhead_report={tmp_path}/none/page.html", playbook=BOOK)
+    assert run.code == 2 and "Traceback" not in run.output
+    assert f"cannot write the report to {tmp_path}/none/page.html (bulkhead_report): No such file" in run.words
+
+
 def test_what_stops_a_deployment_fails_the_run(tmp_path: Path) -> None:
     """And the page is there all the same: it is what one looks at then."""
     groups = {"production": PRODUCTION, "staging": {**STAGING, "bulkhead_http_port": 80}}

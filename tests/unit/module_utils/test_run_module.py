@@ -39,3 +39,19 @@ def test_a_failure_is_told_in_one_text(
     said = json.loads(capsys.readouterr().out)
     assert {key: said[key] for key in said if key in ("detail", "put_back", "steps")} == shown
     assert said["failed"] is True and said["msg"] == "it failed"
+
+
+def test_what_the_operating_system_refuses_is_a_failure_and_no_traceback(
+    module: AnsibleModule, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(_module: AnsibleModule) -> dict[str, Any]:
+        raise OSError(28, "No space left on device", "/var/lib/bulkhead/locks")
+
+    module._name = "machine_info"
+    with pytest.raises(SystemExit):
+        answer(module, run, leased=False)
+    said = json.loads(capsys.readouterr().out)
+    assert said["failed"] is True
+    assert said["msg"] == (
+        "the operating system refused: [Errno 28] No space left on device: '/var/lib/bulkhead/locks'"
+    )

@@ -289,64 +289,69 @@ def _inside(environment: Environment, probes: Probes, inside: Iterable[Mapping[s
 def _answers(
     environment: Environment, others: Sequence[Environment], answers: Iterable[Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
     for answer in answers:
         url, status = f"{'https' if answer['tls'] else 'http'}://{answer['host_header']}", answer["status"]
+        over = " over IPv6" if ":" in answer.get("address", "") else ""
         if answer["kind"] == "asset":
             yield from _asset(environment, url, answer)
+        elif not status and answer.get("optional"):
             continue
-        if not status and answer.get("optional"):
-            continue
-        over = " over IPv6" if ":" in answer.get("address", "") else ""
-        if answer["kind"] != "own":
-            if status and status not in _REFUSALS:
-                yield _finding(
-                    environment,
-                    "answers-foreign-host",
-                    Severity.HIGH,
-                    url,
-                    f"{environment.prefix} answers {url}{over} with {status}, but {answer['host']} is not its domain.",
-                    "Give its nginx a default server that refuses requests (return 444, ssl_reject_handshake on).",
-                    "WB-01",
-                    "WB-02",
-                )
-            continue
-        if not status:
+        elif answer["kind"] == "own":
+            yield from _own_domain(environment, others, url, over, answer)
+        elif status and status not in _REFUSALS:
             yield _finding(
                 environment,
-                "own-domain-unanswered",
+                "answers-foreign-host",
                 Severity.HIGH,
                 url,
-                f"{url} is a domain of {environment.prefix}, but does not answer{over} ({answer['error']}).",
-                "Check the log of the nginx container, and what else listens on that port.",
-                "PT-01",
-            )
-            continue
-        if status in _BACKEND_DOWN:
-            yield _finding(
-                environment,
-                "own-domain-unanswered",
-                Severity.HIGH,
-                url,
-                f"{url} is a domain of {environment.prefix}, but its web server answers{over} with {status}: its "
-                "backend is down.",
-                "Check the log of the nginx container, and whether it and the application share a network.",
-            )
-        who = answer["headers"].get(header, "") if header else environment.prefix
-        if who != environment.prefix:
-            yield _finding(
-                environment,
-                "own-domain-elsewhere",
-                Severity.CRITICAL,
-                url,
-                f"{url} is answered{over} by {who or 'something other than ' + environment.prefix}.",
-                "Find out what listens on that port (ss -ltnp), and stop it or choose another port.",
-                "PT-01",
-                "PT-02",
+                f"{environment.prefix} answers {url}{over} with {status}, but {answer['host']} is not its domain.",
+                "Give its nginx a default server that refuses requests (return 444, ssl_reject_handshake on).",
                 "WB-01",
+                "WB-02",
             )
-        yield from _redirect(environment, url, str(answer["headers"].get("location", "")))
-        yield from _cookies(environment, others, url, answer["cookies"])
+
+
+def _own_domain(
+    environment: Environment, others: Sequence[Environment], url: str, over: str, answer: Mapping[str, Any]
+) -> Iterator[Finding]:
+    status = answer["status"]
+    if not status:
+        yield _finding(
+            environment,
+            "own-domain-unanswered",
+            Severity.HIGH,
+            url,
+            f"{url} is a domain of {environment.prefix}, but does not answer{over} ({answer['error']}).",
+            "Check the log of the nginx container, and what else listens on that port.",
+            "PT-01",
+        )
+        return
+    if status in _BACKEND_DOWN:
+        yield _finding(
+            environment,
+            "own-domain-unanswered",
+            Severity.HIGH,
+            url,
+            f"{url} is a domain of {environment.prefix}, but its web server answers{over} with {status}: its backend "
+            "is down.",
+            "Check the log of the nginx container, and whether it and the application share a network.",
+        )
+    header = str(environment.variables.get("bulkhead_environment_header") or "").lower()
+    who = answer["headers"].get(header, "") if header else environment.prefix
+    if who != environment.prefix:
+        yield _finding(
+            environment,
+            "own-domain-elsewhere",
+            Severity.CRITICAL,
+            url,
+            f"{url} is answered{over} by {who or 'something other than ' + environment.prefix}.",
+            "Find out what listens on that port (ss -ltnp), and stop it or choose another port.",
+            "PT-01",
+            "PT-02",
+            "WB-01",
+        )
+    yield from _redirect(environment, url, str(answer["headers"].get("location", "")))
+    yield from _cookies(environment, others, url, answer["cookies"])
 
 
 def _asset(environment: Environment, url: str, answer: Mapping[str, Any]) -> Iterator[Finding]:

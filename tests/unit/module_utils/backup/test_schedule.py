@@ -18,6 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup import schedu
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.create import Backups
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.job import CERTIFICATES, unit_name
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.schedule import Schedule, program
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.directory import DesiredFile, Tree, TreeError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.locks import Locks
 
@@ -297,3 +298,27 @@ def test_the_renewal_of_certificates(machine: Path, engine: Engine) -> None:
     lease = json.loads((machine / "state/locks/aiia_prod.json").read_text())
     assert lease["owner"] == "the renewal of its certificate" and lease["token"] == ""
     assert len(schedule.remove()) == 3 and (machine / "cron/bulkhead-aiia_prod-backup").exists()
+
+
+def test_a_job_that_breaks_on_a_full_disk_tells_the_webhook_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither an error that nobody foresaw nor a record that cannot be written ends it without a word."""
+
+    def full(self: Tree, file: DesiredFile, base: str = "") -> None:
+        raise TreeError("cannot write last.json: the disk is full")
+
+    def fail(_folder: str) -> str:
+        raise KeyError("parts")
+
+    told: list[Any] = []
+    folder = tmp_path / "schedules/aiia_prod"
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps({"notify": {"url": "https://hooks.example.com/x"}}))
+    monkeypatch.setattr(sys, "argv", [str(folder / "backup.pyz")])
+    monkeypatch.setattr(scheduled_run, "deliver", lambda _to, payload: str(told.append(payload) or ""))
+    monkeypatch.setattr(Tree, "write", full)
+    assert scheduled_run.end(fail) == 1
+    said = capsys.readouterr().err
+    assert "the disk is full" in said and "aiia_prod: it ended unexpectedly: KeyError: 'parts'" in said
+    assert [payload["outcome"] for payload in told] == ["failed"]

@@ -6,8 +6,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import major
-from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.staged_database import is_sibling, sibling_name
+from typing import Any
+
+import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql import PostgreSQLServer, major
+from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.staged_database import (
+    StagedDatabase,
+    is_sibling,
+    sibling_name,
+)
 
 STAMP = "20260725031500"
 
@@ -30,3 +37,30 @@ def test_names_beside_databases_with_long_names() -> None:
 
 def test_versions() -> None:
     assert [major(version) for version in ("17.5 (Debian 17.5-1)", "9.6.24", "18beta1", "")] == [17, 9, 18, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sql"),
+    [
+        ("search_path", "public, extra", "SET \"search_path\" TO 'public', 'extra'"),
+        ("search_path", '"$user", "a ""b"", c"', "SET \"search_path\" TO '$user', 'a \"b\", c'"),
+        ("search_path", "", "SET \"search_path\" TO ''"),
+        ("search_path", '""', "SET \"search_path\" TO ''"),
+        # What ALTER DATABASE … SET search_path FROM CURRENT keeps, and a role of the application may do.
+        (
+            "search_path",
+            "x;ALTER/**/ROLE/**/y/**/SUPERUSER",
+            "SET \"search_path\" TO 'x;ALTER/**/ROLE/**/y/**/SUPERUSER'",
+        ),
+        ("search_path", "it's", "SET \"search_path\" TO 'it''s'"),
+        ("app.x; DROP ROLE y", "1", "SET \"app.x; DROP ROLE y\" TO '1'"),
+        ("TimeZone", "UTC", "SET \"TimeZone\" TO 'UTC'"),
+    ],
+)
+def test_settings_of_the_database_in_use_are_quoted(name: str, value: str, sql: str) -> None:
+    class Server(PostgreSQLServer):
+        def query(self, database: str, sql: str) -> list[list[str]]:
+            return [["bulkhead.prefix", "aiia_prod"], [name, value]]
+
+    nobody: Any = None
+    assert StagedDatabase(Server(nobody, "", ""), "aiia_prod", STAMP)._settings() == [sql]

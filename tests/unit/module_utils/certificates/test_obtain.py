@@ -202,6 +202,19 @@ def test_nginx_does_not_take_it(served: Stage) -> None:
     assert served.engine.calls[-1] == "exec n1 reload", "it reads the one before again"
 
 
+def test_a_reload_that_never_ends_holds_no_lock_for_ever(served: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker, limits = served.engine.docker, []
+
+    def noted(*args: str, **options: Any) -> tuple[int, str, str]:
+        limits.extend(options.get("limit") for word in args[:1] if word == "exec")
+        return docker(*args, **options)
+
+    monkeypatch.setattr(served.engine, "docker", noted)
+    served.next, served.now = ISSUER.text("a.example.com"), NOW + 60 * DAY
+    served.bring()
+    assert limits == [60]
+
+
 def test_it_is_not_what_nginx_shows(served: Stage) -> None:
     before = served.shown = served.home.read(SERVED)
     served.next, served.now = ISSUER.text("a.example.com"), NOW + 60 * DAY

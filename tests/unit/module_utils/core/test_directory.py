@@ -211,3 +211,30 @@ def test_read_tells_nothing_from_empty(tmp_path: Path) -> None:
     assert read(str(tmp_path / "none")) is None
     assert read(str(tmp_path / "empty/below")) is None
     assert read(str(tmp_path)) is None
+
+
+@as_root
+def test_a_directory_that_is_closed_to_this_user_is_named(tmp_path: Path) -> None:
+    """Bulkhead without root, and a directory in somebody else's home."""
+    (tmp_path / "home").mkdir(0o700)
+    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        above.chmod(0o755)
+    tree = Tree(str(tmp_path / "home/ubuntu/app"))
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        with pytest.raises(TreeError, match=r"cannot look at .*/home/ubuntu/app.*: Permission denied"):
+            tree.make_directory()
+    finally:
+        os.seteuid(0)
+
+
+def test_a_lock_that_cannot_be_made_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_place: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(module.handles, "locked_at", refuse)
+    with (
+        pytest.raises(TreeError, match=r"cannot lock .*/env/locks/machine: Read-only file system"),
+        tree.locked("locks/machine"),
+    ):
+        pass

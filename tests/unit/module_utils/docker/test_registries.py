@@ -42,7 +42,17 @@ def test_references(text: str, parts: tuple[str, str, str], registry: str) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["shop/app", "Shop/App:1", "a b:1", "app:1\n", "app@sha256:abc", "--pull:1", "../app:1", "https://a/b:1"],
+    [
+        "shop/app",
+        "Shop/App:1",
+        "a b:1",
+        "app:1\n",
+        "app@sha256:abc",
+        "--pull:1",
+        "../app:1",
+        "https://a/b:1",
+        "app:größe",
+    ],
 )
 def test_what_names_no_image(text: str) -> None:
     """Nothing that an engine or a shell could take for something else, and nothing without a version."""
@@ -90,6 +100,7 @@ def test_a_digest_is_asked_for_with_the_login(engine: Engine) -> None:
     assert path == "/v1.44/distribution/registry.example.com/shop/app:1/json"
     assert login == {"username": "me", "password": "secret", "serveraddress": "registry.example.com"}
     assert Registries(engine).digest(parse("shop/app:1")) == DIGEST and Handler.asked[1] == {}
+    assert Registries(engine).digest(parse("shop/app")) == DIGEST and "/shop/app:latest/" in Handler.asked[0]
 
 
 def test_pulled_by_digest(engine: Engine) -> None:

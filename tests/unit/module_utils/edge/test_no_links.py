@@ -16,8 +16,6 @@ import pytest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge import no_links, places
 from ansible_collections.aiia.bulkhead.plugins.module_utils.edge.routes import DoorError
 
-UNIT = "bulkhead-%s.service"
-
 
 class Machine:
     """An engine whose machine has a systemd that is told things."""

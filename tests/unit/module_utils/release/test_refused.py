@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +117,40 @@ def test_what_the_services_program_does_not_accept(deployed: Machine) -> None:
     assert "--entrypoint web web:1 -t" in call
     assert "/deployed/aiia_prod/releases/" in call.split("--volume ")[1].split(":")[0]  # not what is in force
     assert snapshot(deployed.directory) == before
+
+
+def test_a_program_that_serves_instead_of_judging_is_stopped(
+    deployed: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = [service("web", **WEB, image="web:1", validate=["web"]), service("db")]
+    docker = deployed.engine.docker
+
+    def serve(*args: str, **options: Any) -> tuple[int, str, str]:
+        if args[0] != "run":
+            return docker(*args, **options)
+        Path(args[args.index("--cidfile") + 1]).write_text("0123abcd", encoding="ascii")
+        time.sleep(options["limit"])
+        return 124, "", ""
+
+    monkeypatch.setattr(deployed.engine, "docker", serve)
+    error = deployed.fails(**files(conf="two"), services=services)
+    assert error.message.startswith("web of service web did not end within 1 s (bulkhead_wait_timeout)")
+    assert "rm --force 0123abcd" in deployed.engine.calls
+
+
+def test_a_command_that_never_ends_fails_the_deployment(deployed: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = deployed.engine.docker
+
+    def hang(*args: str, **options: Any) -> tuple[int, str, str]:
+        if args[0] != "exec" or args[-1] != "reload":
+            return docker(*args, **options)
+        time.sleep(options["limit"])
+        return 124, "", ""
+
+    monkeypatch.setattr(deployed.engine, "docker", hang)
+    services = [service("web", **WEB, on_change=["reload"]), service("db")]
+    error = deployed.fails(**files(conf="two"), services=services)
+    assert "service web did not take its changed files within 1 s (bulkhead_wait_timeout)" in error.message
 
 
 def test_a_program_is_asked_only_about_changed_files(deployed: Machine) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which images of a node go when no kept release runs them."""
+"""Which images of a node go when no kept release runs them, and which name is none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
 from ansible_collections.aiia.bulkhead.plugins.module_utils.stack import images
-from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.images import remove_unneeded_images
+from ansible_collections.aiia.bulkhead.plugins.module_utils.stack.images import StackImages, remove_unneeded_images
 
 REPOSITORY = "registry.example.com/shop/app_prod_django"
 
@@ -86,3 +87,10 @@ def test_the_containers_of_a_destroyed_stack_end_first(monkeypatch: pytest.Monke
     assert node.forget(limit=10) == [] and node.removed == [(f"{REPOSITORY}@{digest(1)}",)]
     node = Node([image(1)], used="id-1")
     assert node.forget(limit=10) == ["id-1: container app_prod_django.1.x has it"] and node.removed == []
+
+
+def test_an_image_that_no_engine_takes() -> None:
+    """A service's own image is its author's, so the message says where it stands."""
+    engine: Any = SimpleNamespace(docker_host="unix:///nowhere")
+    with pytest.raises(EngineError, match=r"'Shop/App:1' is not a reference to an image. Correct the image of that"):
+        StackImages(engine, "", "", "").resolve(["Shop/App:1"], {})

@@ -107,7 +107,6 @@ def test_the_names_of_the_guide() -> None:
     assert naming.volume_name("aiia_prod", "prod", "redis_data") == "aiia_prod_redis_data_prod"
     assert naming.database_name("aiia_staging") == "aiia_staging"
     assert naming.image_name("aiia_prod", "django") == "aiia_prod_django"
-    assert naming.compose_service_name("django", "prod") == "django_prod"
 
 
 @pytest.mark.parametrize("prefix", ["aiia_prod", "a", "aiia-pr-12", "aiia__prod", "a" * 52])
@@ -141,9 +140,7 @@ def test_bad_prefixes_say_why(prefix: object, says: str) -> None:
     [
         (naming.container_name, ("a" * 52, "postgresqlx"), "64 bytes"),
         (naming.role_name, ("a" * 52, "b" * 11), "64 bytes"),
-        (naming.interface_name, ("a" * 16,), "16 bytes"),
         (naming.volume_name, ("aiia", "prod", "x" * 250), "can have 255 at most"),
-        (naming.compose_service_name, ("d" * 60, "prod"), "65 bytes"),
         (naming.image_name, ("aiia", "a__.b"), "is not a valid Docker repository"),
         (naming.container_name, ("aiia", "a b"), "letters, digits"),
         (naming.container_name, ("aiia", ""), "letters, digits"),

@@ -11,8 +11,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.compose_engine import ComposeEngine
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.engines import engine_of, kept_releases
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.services import terminal_command
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.jobs.swarm_engine import SwarmEngine
 
 VALUES = {"bulkhead_directory": "/srv/app", "bulkhead_state_directory": "", "bulkhead_docker_host": "unix:///d.sock"}
@@ -33,3 +36,20 @@ def test_the_engine_of_an_environment(nodes: object, engine: type, module: str) 
     assert isinstance(engine_of(step), engine)
     assert kept_releases(step, "previous") == {"releases": [], "current": ""}
     assert asked == [(module, "previous")]
+
+
+def test_how_a_host_is_reached_is_evaluated() -> None:
+    """A port or a host may be an expression; the line that a person types has what it stands for."""
+    written = {
+        "inventory_hostname": "h1",
+        "ansible_host": trust_as_template("{{ prefix }}.example.com"),
+        "ansible_port": trust_as_template("{{ 2000 + 22 }}"),
+        "ansible_password": trust_as_template("{{ undefined }}"),
+        "prefix": "app",
+    }
+    templar = Templar(DataLoader(), variables=written)
+    step = cast(Any, SimpleNamespace(task_vars=written, _templar=templar))
+    place = ComposeEngine(step).command_place(cast(Any, SimpleNamespace(container="app_web", replicas=2)))
+    assert (place.host, place.container) == ("h1", "app_web-1")
+    line = terminal_command(place.container, "unix:///d.sock", "unix:///d.sock", place.variables)
+    assert line.startswith("ssh -t -p 2022 app.example.com ")

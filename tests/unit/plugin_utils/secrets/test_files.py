@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,25 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SecretsProblem, match="No space left on device"):
         files.replace(path, "new")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_that_cannot_be_made_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "group_vars").write_text("")
+    said = r"group_vars/prod cannot be used: Not a directory. Nothing was changed"
+    with pytest.raises(SecretsProblem, match=said), files.alone(tmp_path / "group_vars/prod"):
+        pass
+
+
+def test_a_file_that_is_replaced_is_replaced_although_its_directory_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    files.replace(tmp_path / "vault.yml", "new")
+    assert (tmp_path / "vault.yml").read_text() == "new"

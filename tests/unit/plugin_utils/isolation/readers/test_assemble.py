@@ -331,7 +331,7 @@ def test_any_tree_is_read_or_found_bad(services: dict[str, Any], rest: Any) -> N
 def rendered(prefix: str, name: str, number: int) -> Environment:
     """An environment as we render it: every name from ``naming``."""
     services = {
-        naming.compose_service_name(service, name): {
+        f"{service}_{name}": {
             "image": naming.image_name(prefix, service),
             "container_name": naming.container_name(prefix, service),
             "volumes": ["data:/data", "./conf:/conf:ro"],
