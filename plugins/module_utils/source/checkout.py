@@ -68,9 +68,7 @@ class Checkout(Git):
         """Run git in the checkout and return its output. Raises GitError if it fails."""
         code, output, errors = self.run(*args, cwd=self.path)
         if code != 0:
-            raise GitError(
-                "git %s failed in %s: %s" % (args[0], self.path, without_credentials(last_lines(errors or output, 4)))
-            )
+            raise GitError("git %s failed in %s: %s" % (args[0], self.path, self._reason(errors or output, 4)))
         return output.rstrip()  # not strip(): leading spaces matter in the output of status
 
     def exists(self) -> bool:

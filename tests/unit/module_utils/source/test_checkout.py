@@ -496,6 +496,18 @@ def test_nothing_of_the_callers_environment_reaches_git(
     assert Path(checkout.path, "README").exists()
 
 
+def test_a_lock_that_a_killed_git_left(checkout: Checkout, origin: Path) -> None:
+    path = deployed(checkout)
+    commit(origin, "staging", {"README": "three"}, "three")
+    newest = checkout.fetch()
+    (path / ".git/index.lock").touch()
+    with pytest.raises(
+        GitError, match=r"(?s)index\.lock': File exists.*A git that was killed left a lock behind"
+    ) as caught:
+        checkout.move_to(newest)
+    assert "remove the file that is named" in caught.value.message
+
+
 def test_without_git(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkout.module, "get_bin_path", lambda *_args, **_options: None)
     with pytest.raises(GitError, match="git is not installed on this machine; install the package git"):
