@@ -85,8 +85,8 @@ def check_program_settings(
         program, _dot, name = which.partition(".")
         variable = f"bulkhead_{program}_settings"
         message = (
-            f"{variable}.{name} is {settings[program][name]}, all of its container's memory limit or more: the kernel "
-            f"would kill {program} where it could have refused a write"
+            f"{variable}.{name} is {settings[program][name]}, which is not below its container's memory limit: the "
+            f"kernel would kill {program} where it could have refused a write"
         )
         fix = f"leave {name} out, or raise bulkhead_services.{program}.deploy.resources.limits.memory"
         declaration.problem("invalid-setting", variable, message, fix, resource=f"{variable}.{name}")
