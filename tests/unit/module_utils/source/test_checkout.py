@@ -121,7 +121,7 @@ def test_a_tag_on_the_branch(checkout: Checkout, origin: Path, ask: Callable[[Ch
     git(origin, "tag", "v1.0.0", "staging~1")
     git(origin, "tag", "20260101", "staging~1")
     git(origin, "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "Release", "release/1", "staging~1")
-    for name in ("v1.0.0", "20260101", "release/1"):
+    for name in ("v1.0.0", "20260101", "release/1", "refs/tags/v1.0.0"):
         assert ask(checkout, name) == earlier
 
 
@@ -131,6 +131,8 @@ def test_a_tag_on_the_branch(checkout: Checkout, origin: Path, ask: Callable[[Ch
     [
         ("v9", "has no tag v9. Push it"),
         ("main", "is main, which is a branch: what it means changes with every push"),
+        ("refs/heads/main", "is refs/heads/main, which is a branch"),
+        ("refs/tags/main", "has no tag refs/tags/main. Push it"),
         ("--upload-pack=touch x", "write a commit's id in hexadecimal, in full or abbreviated, or the name of a tag"),
         ("elsewhere", "tag elsewhere is not on branch staging, this environment's branch, but on main. Merge it there"),
     ],
