@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-#: What the kernel says where a capability is missing.
-_REFUSED = re.compile(r"operation not permitted|permission denied|access denied|not allowed|EPERM", re.IGNORECASE)
+#: What the kernel says where a capability is missing. Databases, ssh and web servers deny in similar words.
+_REFUSED = re.compile(
+    r"operation not permitted|permission denied(?! (?:for|to)\b| \()|EPERM"
+    r"|(?:unable to|set)\w*\b.*(?:access denied|not allowed)",
+    re.IGNORECASE,
+)
 
 #: What is said of a program whose file has capabilities: the kernel starts it with all of them or not at all.
 _CARRIER = re.compile(r"\bexec\b.*operation not permitted", re.IGNORECASE)

@@ -63,6 +63,11 @@ def test_capabilities_are_for_root(user: str) -> None:
     ("host", "said"),
     [
         ({"CapDrop": ["ALL"]}, "ModuleNotFoundError: no module named x"),
+        ({"CapDrop": ["ALL"]}, "psycopg.errors.InsufficientPrivilege: permission denied for schema public"),
+        ({"CapDrop": ["ALL"]}, 'ERROR:  permission denied to create extension "postgis"'),
+        ({"CapDrop": ["ALL"]}, "Access denied for user 'app'@'10.0.0.2' (using password: YES)"),
+        ({"CapDrop": ["ALL"]}, "Method Not Allowed (GET): /webhook/"),
+        ({"CapDrop": ["ALL"]}, "git@git.example.com: Permission denied (publickey)."),
         ({"CapDrop": None}, "chown: Operation not permitted"),
         ({"CapDrop": ["ALL"], "CapAdd": ["ALL"]}, "chown: Operation not permitted"),
         ({}, "chown: Operation not permitted"),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,25 @@ def test_prepared_before_it_gets_requests_and_after_a_backup(rolled: Rolled) -> 
         for part in (f"backup before release {release}", "web migrate", "web collect", "run --detach")
     ]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize(("user", "said"), [(None, "cap_add: [CHOWN, SETGID, SETUID]"), ("app", "runs as app")])
+def test_an_entry_point_that_lacks_a_capability(
+    rolled: Rolled, monkeypatch: pytest.MonkeyPatch, user: str | None, said: str
+) -> None:
+    """It comes before the command: the first that a team sees of it is a migration that fails."""
+    real = rolled.engine.compose
+    definition = {"cap_drop": ["ALL"], "cap_add": ["CHOWN"], **({"user": user} if user else {})}
+
+    def compose(*args: str, **options: Any) -> tuple[int, str, str]:
+        if args[0] == "config":
+            return 0, json.dumps({"services": {"web": definition}}), ""
+        return real(*args, **options)
+
+    monkeypatch.setattr(rolled.engine, "compose", compose)
+    rolled.engine.commands["migrate"] = (1, "", "error: failed switching to 'app': operation not permitted")
+    error = rolled.fails(**files(web="web:2"), services=[service("web", **ROLLING, image="web:2"), service("db")])
+    assert "preparing the new release of web failed" in error.message and said in error.detail
 
 
 def test_prepared_once_for_each_image(rolled: Rolled) -> None:
