@@ -344,9 +344,15 @@ class Checkout(Git):
             if output.split("\0")[2:3] == ["lfs"]:
                 left.append(path)
         if left:
+            advice = "Install it: apt-get install git-lfs, then git lfs install --system"
+            if self.run("lfs", "version", cwd=folder)[0] == 0:
+                advice = (
+                    "It is installed and leaves them out: look at lfs.fetchexclude in .lfsconfig and %s/.gitconfig, "
+                    "and run git lfs install --system without --skip-smudge" % self._home()
+                )
             raise GitError(
-                "this machine would build what stands for files of Git LFS into the image (%s). Install it: apt-get "
-                "install git-lfs, then git lfs install --system" % ", ".join(left[:5])
+                "this machine would build what stands for files of Git LFS into the image (%s). %s"
+                % (", ".join(left[:5]), advice)
             )
 
     def _submodules(self, folder: str, above: str = "") -> dict[str, str]:

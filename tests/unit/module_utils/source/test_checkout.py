@@ -457,6 +457,17 @@ def test_what_stands_for_files_of_git_lfs_is_refused(
     commit(origin, "staging", files, "large files")
     with pytest.raises(GitError, match=r"stands for files of Git LFS into the image \(model/a\.bin\)\. Install it"):
         checkout.export(checkout.fetch(), str(empty))
+    # Installed, it may leave files out.
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / ".gitconfig").write_text("[alias]\n lfs = !true\n")
+    (tmp_path / "first").mkdir()
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(GitError, match=r"It is installed and leaves .* lfs\.fetchexclude"),
+    ):
+        patch.setattr(Checkout, "_home", lambda _self: str(installed))
+        checkout.export(checkout.fetch(), str(tmp_path / "first"))
     # With the filter, git brings the file; the tree is then no longer the commit's.
     home = tmp_path / "home"
     home.mkdir()
