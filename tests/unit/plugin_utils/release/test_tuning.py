@@ -150,6 +150,20 @@ def test_what_is_refused(tmp_path: Path, program: str, name: str, value: Any) ->
 
 
 @pytest.mark.parametrize(
+    ("written", "fix"),
+    [
+        ("Work_Mem", "write work_mem;"),
+        ("shared_buffer", "write shared_buffers;"),
+        ("archive_command", "leave it out;"),
+    ],
+)
+def test_a_mistyped_setting_is_told_the_right_name(tmp_path: Path, written: str, fix: str) -> None:
+    declaration = declared(tmp_path, bulkhead_postgresql_settings={written: "1MB"})
+    render(declaration, tmp_path)
+    assert declaration.problems[0].fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("bulkhead_redis_use", "queue"),
