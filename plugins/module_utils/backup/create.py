@@ -43,6 +43,12 @@ ENCRYPTED = manifests.PARTIAL + "encrypted"
 #: the user of bulkhead_backup_copy_command can read at this moment.
 LOCK = ".lock"
 
+#: What a person should know of a database whose server has another image than the one that made it.
+_AGED = (
+    "PostgreSQL's image sorts texts otherwise than the one that made {0}, and indexes may miss rows: REINDEX DATABASE "
+    "{0}, then ALTER DATABASE {0} REFRESH COLLATION VERSION"
+)
+
 
 class Backups:
     """The backups of one environment. ``params`` come from ``backup_arguments`` on the controller."""
@@ -107,6 +113,7 @@ class Backups:
             "digest": manifest["digest"],
             "parts": manifest["parts"],
             "left_out": left_out,
+            "notes": [_AGED.format(source["database"]) for source in sources if source.get("aged")],
             "removed": [backup["name"] for backup in removed],
             "recipients": len(self.copy.encryption.recipients) if self.copy.encryption else 0,
             "seconds": round(time.monotonic() - began, 1),
@@ -140,7 +147,8 @@ class Backups:
                 continue
             if part["kind"] == DATABASE:
                 server = server_of(self.engine, self.params, part)
-                sources.append(dict(part, server=server, about=server.describe(part["database"])))
+                about = server.describe(part["database"])
+                sources.append(dict(part, server=server, about=about, aged=server.aged))
                 continue
             files = files_of(self.engine, self.params, part)
             if files is not None:

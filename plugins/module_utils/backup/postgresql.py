@@ -85,6 +85,8 @@ class PostgreSQLServer:
         self.container = container
         self.admin = admin
         self.limit = limit
+        #: Whether the server warned that its image sorts texts otherwise than the one that made a database.
+        self.aged = False
 
     def query(self, database: str, sql: str) -> list[list[str]]:
         """Run SQL and return the rows. Raises EngineError, with the server's message as its detail."""
@@ -94,6 +96,7 @@ class PostgreSQLServer:
             "--set", "VERBOSITY=terse",
             data=sql,
         )  # fmt: skip
+        self.aged |= "collation version mismatch" in errors
         if code != 0:
             raise EngineError("the database server reported an error", last_lines(errors or output))
         return list(csv.reader(output.splitlines()))

@@ -27,7 +27,13 @@ DECISIVE: dict[str, str] = {
         r"|(?:Container|Network|Volume|Image) \S+ +Error|error while interpolating"
     ),
     "buildkit": r"ERROR: |#\d+ ERROR|#\d+ [0-9.]+ (?:E: |ERROR|error|fatal)|.*failed to solve|.*did not complete",
-    "package managers": r"(?:[0-9.]+ )?(?:E: |npm (?:ERR!|error) |ERROR: |error: )",
+    "package managers": r"(?:[0-9.]+ )?(?:E: |npm (?:ERR!|error) |(?:yarn )?error [A-Z]|ERROR: |error: )",
+    "compilers": r".*\bfatal error: |\S+: error: |error\[E\d+\]|\S+\.go:\d+:\d+: |.*dockerfile parse error",
+    "registries": (
+        r".*toomanyrequests: |denied: |.*manifest for \S+ not found|.*manifest unknown|unauthorized: "
+        r"|no matching manifest|.*x509: |.*: no such host|.*TLS handshake timeout"
+    ),
+    "runc": r".*OCI runtime create failed|.*exec /\S+: |standard_init_linux|.*executable file not found",
     "postgresql": r".*\b(?:FATAL|PANIC|ERROR): |psql: error|pg_(?:dump|restore|dumpall): error|.*\bHINT: ",
     "pgbouncer": r".*\b(?:FATAL|ERROR) |.*closing because: ",
     "redis": r".*(?:FATAL CONFIG|Bad directive|Fatal error|Can't (?:open|save|handle)|OOM command not allowed)",
@@ -35,10 +41,20 @@ DECISIVE: dict[str, str] = {
     "haproxy": r".*\[(?:ALERT|EMERG)\]",
     "gunicorn": r".*\[(?:ERROR|CRITICAL)\]",
     "python": r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Configured|DoesNotExist|Interrupt|Exit)\b",
+    "django": r".*\(\w+\.E\d{3}\) ",
+    "celery": r"\[[^]]*: (?:ERROR|CRITICAL)/",
+    "uwsgi": r".*unable to load app|\*\*\* no app loaded",
+    "node": r"(?:Uncaught |Unhandled )",
+    "ruby": r"rails aborted!|bundler: failed|(?:[A-Z]\w*::)+[A-Z]\w*: ",
+    "java": r"Exception in thread|Caused by: ",
+    "go and rust": r"panic: |thread '.*' panicked",
+    "curl and wget": r"curl: \(\d+\)|wget: ",
+    "logs in JSON and logfmt": r".*\"level\": ?\"(?:error|fatal|panic|critical)\"|.*\blevel=(?:error|fatal|panic)\b",
     "systemd": r"Failed to |.*: Failed at step",
     "the operating system": (
         r".*(?:No space left on device|Out of memory|Cannot allocate memory|Operation not permitted|Permission denied"
-        r"|exec format error|Read-only file system|Too many open files|Killed\Z|Address already in use|not found\Z)"
+        r"|exec format error|Read-only file system|Too many open files|Killed\Z|Segmentation fault|Bus error"
+        r"|Address already in use|not found\Z)"
     ),
 }
 
@@ -51,13 +67,19 @@ _SAYS_NOTHING = re.compile(
 
 _DECISIVE = re.compile("|".join("(?:%s)" % pattern for pattern in DECISIVE.values()))
 
+#: What BuildKit writes before what the program of a step says.
+_OF_A_STEP = re.compile(r"#\d+ [0-9.]+ ")
+
 #: How many decisive lines from before the tail are kept.
 _MOST = 4
 
 
 def is_decisive(line: str) -> bool:
     """Whether a line says why a tool failed."""
-    return bool(_DECISIVE.match(line.strip())) and not _SAYS_NOTHING.match(line.strip())
+    said = line.strip()
+    step = _OF_A_STEP.match(said)
+    found = _DECISIVE.match(said) or (step and _DECISIVE.match(said, step.end()))
+    return bool(found) and not _SAYS_NOTHING.match(said)
 
 
 def decisive_lines(text: str, count: int) -> list[str]:

@@ -39,11 +39,22 @@ _SECRET_NAME = re.compile(r"(?i)pass(word|wd|phrase)?|secret|token|credential|ap
 
 _OPTION = re.compile(r"(?s)--?([A-Za-z][\w-]*)(?:=(.*))?\Z")
 #: Options of one letter that programs take a password by: ``mysql -pSECRET``, ``redis-cli -a SECRET``, ``curl -u a:b``.
-_ATTACHED = re.compile(r"(?s)-[pau](.+)\Z")
+_ATTACHED = re.compile(r"(?s)-[pauw](.+)\Z")
 _LETTERS = {
     "a": ("redis-cli", "valkey-cli"),
     "u": ("curl", "wget"),
     "p": ("mysql", "mysqladmin", "mysqldump", "mariadb", "mariadb-dump", "mongo", "mongosh", "sshpass", "7z", "login"),
+    "w": ("ldapadd", "ldapdelete", "ldapmodify", "ldapsearch", "ldapwhoami"),
+}
+#: Options whose value is a user with a password.
+_USER = re.compile(r"(?:proxy-)?user\Z")
+#: What a program takes a password after, as the last word.
+_LAST = {
+    "redis-cli": re.compile(r"(?i)auth\Z"),
+    "valkey-cli": re.compile(r"(?i)auth\Z"),
+    "rabbitmqctl": re.compile(r"add_user\Z|change_password\Z"),
+    "htpasswd": re.compile(r"-\w*b"),
+    "mc": re.compile(r"alias\Z"),
 }
 _ASSIGNMENT = re.compile(r"(?s)(\w+)=(.+)\Z")
 _HEADER = re.compile(r"(?si)([\w-]*(?:authorization|cookie|token|secret|password|key|auth)[\w-]*)\s*:\s*(.+)\Z")
@@ -51,6 +62,10 @@ _IN_JSON = re.compile(r"(?s)[\"']([\w.-]+)[\"']\s*:\s*[\"']([^\"']+)[\"']")
 #: A password in a URL: as URLs have it, and with signs that should have been encoded; a token in place of a user.
 _USER_INFO = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _ODD_USER_INFO = re.compile(r"://[^/\s:@]*:(\S+)@|://([^/\s:@]{16,})@")
+#: A password in SQL; a literal that code gives a name or calls something with; the third argument of Django's own call.
+_IN_SQL = re.compile(r"(?i)\b(?:password|identified\s+by)\s+E?'((?:[^']|'')+)'")
+_IN_CODE = re.compile(r"(?s)(\w+)\s*[=(]\s*(?:\"([^\"]+)\"|'([^']+)')")
+_NEW_USER = re.compile(r"""(?s)create_(?:super)?user\((?:\s*(['"]).*?\1\s*,){2}\s*(['"])(.+?)\2""")
 _QUERY = re.compile(r"[?&]([\w.-]+)=([^&#\s]+)")
 
 #: What names things in results, which programs read. No key of a mapping that looks so is hidden.
@@ -119,6 +134,14 @@ def typed_secrets(words: Sequence[str]) -> set[str]:
         after = words[place + 1 : place + 2]
         if option and _SECRET_NAME.search(option[1]):
             found.update(after if option[2] is None else [option[2]])
+        value = after[0] if option and option[2] is None and after else option[2] if option else None
+        if option and value and _USER.match(option[1]) and ":" in value:
+            found.add(value.partition(":")[2])
+        program = word.rpartition("/")[2]
+        if program in _LAST and any(map(_LAST[program].match, words[place + 1 : -1])):
+            found.add(words[-1])
+        if program in ("echo", "printf") and "--password-stdin" in words:
+            found.update(after)
         if assignment and (assignment[1].isupper() or _SECRET_NAME.search(assignment[1])):
             found.add(assignment[2].strip("\"'"))
         found.update(_short_options(words, word, after))
@@ -148,6 +171,11 @@ def _in_word(word: str) -> Iterator[str]:
     if header and "://" not in header[1]:
         yield header[2]
         yield from (part for part in header[2].split() if len(part) >= _SHORTEST_POSSIBLE)
+    yield from _IN_SQL.findall(word)
+    yield from (found[2] for found in _NEW_USER.findall(word))
+    for name, text, other in _IN_CODE.findall(word):
+        if _SECRET_NAME.search(name):
+            yield text or other
     for name, value in [*_QUERY.findall(word), *_IN_JSON.findall(word)]:
         if _SECRET_NAME.search(name):
             yield value

@@ -101,4 +101,4 @@ def backup_step(made: Mapping[str, Any]) -> Step:
     """What became of the backup that a plan foresaw."""
     if "unneeded" in made:
         return Step("skip", kind="backup", reason=made["unneeded"])
-    return Step("make", made["name"], "backup", detail="; ".join(made["left_out"]))
+    return Step("make", made["name"], "backup", detail="; ".join([*made["left_out"], *made["notes"]]))

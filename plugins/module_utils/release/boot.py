@@ -353,6 +353,8 @@ class Serving:
         again = restarts_since(container, self.run.before.get(container["Id"]))
         how = condition(container)
         ended_well = how.startswith(("exited", "restarting")) and container["State"].get("ExitCode") == 0
+        refused = (container.get("State") or {}).get("Error", "").strip()
+        how += ": the engine did not start it: %s" % refused.splitlines()[-1] if refused else ""
         how += ": it answers its health check with an error" if how == "starting" and answers_wrongly(container) else ""
         how += ": it ended, and was restarted %s" % number(again, "time") if again > 0 else ""
         return how + (' (a service that does its work and ends needs restart: "no")' if ended_well else "")

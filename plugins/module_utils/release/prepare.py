@@ -19,8 +19,9 @@ from ..core.directory import digest
 from ..core.errors import last_lines
 from ..core.steps import Step
 from ..core.words import number
+from ..docker.capabilities import capability_hint
 from ..docker.containers import PREPARING, name_of
-from ..docker.engine import TIMED_OUT, EngineError
+from ..docker.engine import TIMED_OUT, EngineError, inspect_objects
 from .comparison import Comparison, commands_digest
 from .mounts import refuse_links
 from .run import Run
@@ -98,7 +99,20 @@ class Preparation:
             why = "%s did not end within %d s (bulkhead_prepare_timeout) and was stopped" % (said, limit)
         else:
             why = "%s ended with exit code %d" % (said, code)
-        self._fail(service, why, last_lines("%s\n%s" % (output, errors)))
+        said = last_lines("%s\n%s" % (output, errors))
+        hint = self._lacks(service, said)
+        self._fail(service, why, "\n".join([said, *(["%s: %s" % (service.name, hint)] if hint else [])]))
+
+    def _lacks(self, service: Service, said: str) -> str:
+        """The capability that a service's program lacks: the entry point of its image comes before the command."""
+        if not capability_hint({"HostConfig": {"CapDrop": ["ALL"]}}, said):
+            return ""
+        code, output, _errors = self.engine.compose("config", "--format", "json", service.key)
+        definition = json.loads(output)["services"][service.key] if code == 0 and output else {}
+        images = inspect_objects(self.engine, "image", [service.image])
+        user = definition.get("user") or ((images or [{}])[0].get("Config") or {}).get("User")
+        host = {"CapDrop": definition.get("cap_drop"), "CapAdd": definition.get("cap_add")}
+        return capability_hint({"Config": {"User": user}, "HostConfig": host}, said)
 
     def _in_new_container(self, service: Service, command: Sequence[str], limit: int) -> tuple[int, str, str]:
         name = service.preparing

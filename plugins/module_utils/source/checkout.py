@@ -34,6 +34,7 @@ from .values import (
 
 #: How much of a commit's subject and of its author is kept.
 _SHOWN = 100
+_REF = re.compile(r"refs/(tags|heads)/")
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 #: For commits without their files.
 _WITHOUT_FILES = ("--filter=tree:0",)
@@ -68,9 +69,7 @@ class Checkout(Git):
         """Run git in the checkout and return its output. Raises GitError if it fails."""
         code, output, errors = self.run(*args, cwd=self.path)
         if code != 0:
-            raise GitError(
-                "git %s failed in %s: %s" % (args[0], self.path, without_credentials(last_lines(errors or output, 4)))
-            )
+            raise GitError("git %s failed in %s: %s" % (args[0], self.path, self._reason(errors or output, 4)))
         return output.rstrip()  # not strip(): leading spaces matter in the output of status
 
     def exists(self) -> bool:
@@ -216,17 +215,20 @@ class Checkout(Git):
         return output.strip() if code == 0 else ""
 
     def _tagged(self, name: str) -> str:
-        """The commit that a tag of the repository names now. Raises GitError where it has no such tag."""
-        refs = ["refs/tags/%s" % name, "refs/tags/%s^{}" % name, "refs/heads/%s" % name]
+        """The commit that a tag of the repository names now, written as pipelines have it, too (refs/tags/v1). Raises
+        GitError where it has no such tag."""
+        spelt = _REF.match(name)
+        kind, short = (spelt[1], name[spelt.end() :]) if spelt else ("", name)
+        refs = ["refs/tags/%s" % short, "refs/tags/%s^{}" % short, "refs/heads/%s" % short]
         code, output, errors = self.run_remote("ls-remote", "--", self.repository, *refs)
         self._check_remote(code, errors)
         lines = [line.partition("\t") for line in output.splitlines()]
         found = {ref: commit for commit, _tab, ref in lines}
         # An annotated tag is an object of its own; git lists what it leads to under the second name.
         tagged = found.get(refs[1]) or found.get(refs[0])
-        if tagged:
+        if tagged and kind != "heads":
             return _exact(tagged)
-        if refs[2] in found:
+        if refs[2] in found and kind != "tags":
             raise GitError(
                 "bulkhead_source_commit is %s, which is a branch: what it means changes with every push. Name a commit "
                 "or a tag of branch %s" % (name, self.branch)
@@ -342,9 +344,15 @@ class Checkout(Git):
             if output.split("\0")[2:3] == ["lfs"]:
                 left.append(path)
         if left:
+            advice = "Install it: apt-get install git-lfs, then git lfs install --system"
+            if self.run("lfs", "version", cwd=folder)[0] == 0:
+                advice = (
+                    "It is installed and leaves them out: look at lfs.fetchexclude in .lfsconfig and %s/.gitconfig, "
+                    "and run git lfs install --system without --skip-smudge" % self._home()
+                )
             raise GitError(
-                "this machine would build what stands for files of Git LFS into the image (%s). Install it: apt-get "
-                "install git-lfs, then git lfs install --system" % ", ".join(left[:5])
+                "this machine would build what stands for files of Git LFS into the image (%s). %s"
+                % (", ".join(left[:5]), advice)
             )
 
     def _submodules(self, folder: str, above: str = "") -> dict[str, str]:

@@ -22,13 +22,42 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         ">>%(home)s/.ssh/known_hosts, and compare the fingerprint (ssh-keygen -lf) with the one that it publishes",
     ),
     (
+        r"Load key .*(?:[Pp]ermission|invalid|libcrypto)|UNPROTECTED PRIVATE KEY",
+        "ssh cannot read a key of %(who)s in %(home)s/.ssh: it must be whole, have no passphrase, belong to %(who)s "
+        "and have mode 0600",
+    ),
+    (
         r"Permission denied \((?:publickey|.*password)",
         "%(host)s accepts no key of %(who)s. The agent and GIT_SSH_COMMAND of the person who deploys do not reach git: "
         "put a deploy key in %(home)s/.ssh and name it for %(host)s in %(home)s/.ssh/config (IdentityFile)",
     ),
     (
-        r"Load key .*(?:Permission|invalid|libcrypto)",
-        "ssh cannot read a key of %(who)s in %(home)s/.ssh; its mode is 0600",
+        r"Too many authentication failures",
+        "%(who)s has more keys than %(host)s lets ssh try: name the right one for %(host)s in %(home)s/.ssh/config "
+        "(IdentityFile, with IdentitiesOnly yes)",
+    ),
+    (
+        r"Unable to negotiate with",
+        "ssh of this machine and %(host)s have no algorithm in common: update the older one, or allow what is offered "
+        "for %(host)s in %(home)s/.ssh/config",
+    ),
+    (
+        r"kex_exchange_identification|Connection closed by",
+        "%(host)s was reached and closed the connection before anybody signed in: it may refuse this machine's "
+        "address, or be no ssh server. Look at its log, and at the host and port in the URL",
+    ),
+    (
+        r"Bad configuration option|terminating, \d+ bad configuration",
+        "ssh of this machine does not know an option of %(home)s/.ssh/config: correct it, or set IgnoreUnknown there",
+    ),
+    (
+        r"cannot run ssh|remote helper for 'https'",
+        "git of this machine lacks a program for this URL: apt-get install openssh-client for ssh, git for https",
+    ),
+    (
+        r"from proxy after CONNECT|CONNECT tunnel failed|Could not resolve proxy|error: 407",
+        "the proxy of %(who)s does not let git through. Correct it, with user and password where it wants them, as "
+        "%(who)s: git config --global http.proxy http://user:password@proxy.example:3128",
     ),
     (
         r"Bad owner or permissions",
@@ -55,13 +84,35 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "this machine does not trust the certificate of %(host)s: install its CA (update-ca-certificates), or name it "
         "as %(who)s: git config --global http.sslCAInfo /path/to/ca.pem",
     ),
+    (
+        r"certificate subject name|handshake|SSL_connect|wrong version number",
+        "what answers for %(host)s speaks no TLS for that name. Look at the host and port in the URL, and at a proxy "
+        "on the way",
+    ),
     (r"dubious ownership", "the directory belongs to another user than %(who)s; bulkhead_owner has to own it"),
+    (r"batch response: .*quota", "the repository's Git LFS has used up its quota; its owner can raise it"),
+    (
+        r"batch response: (?:Authentication|Authorization|.*access|.*[Pp]ermission)|lfs.*(?:40[13])",
+        "the repository's Git LFS does not let %(who)s in: give these credentials, or this key, access to it as well",
+    ),
+    (
+        r"(?:index|shallow|config|HEAD|ref \S+|/\S+)\.lock'?: File exists|Another git process seems to be running",
+        "a git that was killed left a lock behind. If no git runs there (ps -C git), remove the file that is named, as "
+        "%(who)s",
+    ),
+    (
+        r"insufficient permission for adding an object|cannot open '?\S*\.git/\S*: Permission denied"
+        r"|could not (?:open|lock) \S*\.git/\S*: Permission denied",
+        "another user ran git in the checkout, and its files are that user's. Give them back to %(who)s: chown -R",
+    ),
+    (r"No space left on device", "the disk of this machine is full: df -h shows which"),
     (
         r"git-lfs.*not found|'lfs' is not a git command|smudge filter lfs failed",
         "the repository keeps files in Git LFS: apt-get install git-lfs, then git lfs install --system",
     ),
     (
-        r"[Rr]epository .*not found|does not appear to be a git repository|not found\.?$|does not exist",
+        r"[Rr]epository .*not found|could not be found or you don't|repository not exported"
+        r"|does not appear to be a git repository|not found\.?$|does not exist",
         "correct the path, or give %(who)s access: hosts answer so to whoever may not read a repository",
     ),
 )
@@ -69,12 +120,12 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
 #: The same where the environment has a deploy key, which the user's own files have no part in; and where it names the
 #: host keys as well.
 _WITH_KEY: tuple[tuple[str, str], ...] = (
+    (r"Load key .*(?:[Pp]ermission|invalid|libcrypto)", "ssh cannot read the secret BULKHEAD_DEPLOY_KEY: set it anew"),
     (
         r"Permission denied \((?:publickey|.*password)",
         "%(host)s does not accept the environment's deploy key: register its public half there, read-only. The secret "
         "BULKHEAD_DEPLOY_KEY_PUBLIC has it",
     ),
-    (r"Load key .*(?:Permission|invalid|libcrypto)", "ssh cannot read the secret BULKHEAD_DEPLOY_KEY: set it anew"),
 )
 _WITH_HOSTS: tuple[tuple[str, str], ...] = (
     (

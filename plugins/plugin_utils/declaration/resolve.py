@@ -130,7 +130,7 @@ def declare(environment: InventoryEnvironment, loader: DataLoader, templates: Te
     command_line.tighten(declaration.values, environment.extra)
     declaration.permissions = command_line.permissions(declaration.values, environment.extra)
     check(declaration, mine, others, constant)
-    check_scalars(declaration, mine, loader)
+    check_scalars(declaration, raw, loader)
     arguments = declaration.values["bulkhead_build_arguments"]
     declaration.values["bulkhead_build_arguments"] = texts(arguments)
     declaration.available = {**available, **poisoned(declaration.values)}

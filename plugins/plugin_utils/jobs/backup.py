@@ -102,8 +102,9 @@ def made(prefix: str, backup: Mapping[str, Any]) -> str:
     """One line about a new backup."""
     gone = f"; {number(len(backup['removed']), 'older one')} removed" if backup["removed"] else ""
     for_whom = number(backup["recipients"], "recipient")
+    notes = "".join(f"; {note}" for note in backup["notes"])
     left = f"; copied off the machine, encrypted for {for_whom}" if backup["recipients"] else ""
-    return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){left}{gone}"
+    return f"{prefix}: {backup['path']} ({size(backup['bytes'])}, read back, {backup['seconds']} s){left}{gone}{notes}"
 
 
 def listing(prefix: str, answer: Mapping[str, Any]) -> list[str]:

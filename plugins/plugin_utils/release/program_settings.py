@@ -10,6 +10,7 @@ What is not named here is refused: programs that a server would run, files that 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -85,8 +86,8 @@ def check_program_settings(
         program, _dot, name = which.partition(".")
         variable = f"bulkhead_{program}_settings"
         message = (
-            f"{variable}.{name} is {settings[program][name]}, all of its container's memory limit or more: the kernel "
-            f"would kill {program} where it could have refused a write"
+            f"{variable}.{name} is {settings[program][name]}, which is not below its container's memory limit: the "
+            f"kernel would kill {program} where it could have refused a write"
         )
         fix = f"leave {name} out, or raise bulkhead_services.{program}.deploy.resources.limits.memory"
         declaration.problem("invalid-setting", variable, message, fix, resource=f"{variable}.{name}")
@@ -97,8 +98,8 @@ def _problems(program: str, settable: frozenset[str], name: Any, value: Any) -> 
     if holds_seal(value):
         yield "is a secret, and these settings are no place for one", "write the value in the open"
     elif name not in settable:
-        lower = str(name).lower()
-        known = f"write {lower}" if lower in settable else "leave it out"
+        close = difflib.get_close_matches(str(name).lower(), sorted(settable), 1, 0.85)
+        known = f"write {close[0]}" if close else "leave it out"
         yield (
             "is not among the settings that stay inside of this server and that it takes while it runs",
             f"{known}; docs/tuning.md lists the settings of {program} that an inventory may choose",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from ..isolation.facts.capacity import cpu_limit, memory_limit, size
@@ -138,10 +139,17 @@ def _redis(service: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, s
 
 
 def beyond(definitions: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """The settings that give a server at least the memory of its container, as ``<service>.<setting>``."""
+    """The settings that let a server take at least the memory of its container, as ``<service>.<setting>``."""
     found = []
     for program, name in (("redis", "maxmemory"), ("postgresql", "shared_buffers")):
         limit = memory_limit(definitions.get(program) or {})
-        if limit and size(settings[program].get(name)) >= limit:
+        if limit and _may_take(program, settings[program].get(name)) >= limit:
             found.append(f"{program}.{name}")
     return found
+
+
+def _may_take(program: str, written: str | None) -> float:
+    """The bytes that a setting lets a server take. Redis has no bound at 0, and PostgreSQL counts pages of 8 KiB."""
+    if program == "postgresql" and str(written).isdigit():
+        return int(str(written)) << 13
+    return size(written) or (inf if program == "redis" else 0)

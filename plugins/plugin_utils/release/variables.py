@@ -98,9 +98,13 @@ class ComposeVariables:
         """``bulkhead_compose`` without variables."""
         found = dict(more)
         for section, entries in more.items():
-            if isinstance(entries, Mapping) and "$" in repr(entries):
-                where = f"bulkhead_compose.{section}"
+            if "$" not in repr(entries):
+                continue
+            where = f"bulkhead_compose.{section}"
+            if isinstance(entries, Mapping):
                 found[section] = {key: self._filled(entry, f"{where}.{key}") for key, entry in entries.items()}
+            else:
+                found[section] = self._filled(entries, where)
         return found
 
     def _filled(self, value: Any, where: str) -> Any:

@@ -55,6 +55,7 @@ class Engine:
         self.tables = 1
         self.size = 1000
         self.said = "aiia_prod"
+        self.warned = ""
         self.fails: dict[str, str] = {}
         self.docker_host = "unix:///var/run/docker.sock"
         #: The answer of ``find`` for the files, and the services without a container.
@@ -71,7 +72,7 @@ class Engine:
         if "find" in args:
             return self.found
         if "pg_database_size" in options.get("data", ""):
-            return 0, f'17.5,{self.size},aiia_prod,{self.tables},"[""aiia_prod""]"\n', ""
+            return 0, f'17.5,{self.size},aiia_prod,{self.tables},"[""aiia_prod""]"\n', self.warned
         return 0, "aiia_prod\n", ""
 
     def stream(self, what: str, *args: str, **streams: Any) -> Any:
@@ -286,6 +287,15 @@ def test_files_are_data(
     assert sentence(backup_step(made)) == (
         f"make the backup {made['name']}" if needed else f"make no backup: {NOTHING}"
     )
+
+
+def test_another_collation_is_told(engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]]) -> None:
+    """With what to do: indexes of the data that comes back would miss rows as well."""
+    assert make("by hand")["notes"] == []
+    engine.warned = 'WARNING:  database "aiia_prod" has a collation version mismatch\n'
+    made = make("before release r1", release="r1")
+    assert "; PostgreSQL's image sorts texts otherwise" in sentence(backup_step(made))
+    assert "REINDEX DATABASE aiia_prod, then ALTER DATABASE aiia_prod REFRESH" in made["notes"][0]
 
 
 def test_what_is_left_out_is_told(engine: Engine, tmp_path: Path, make: Callable[..., dict[str, Any]]) -> None:

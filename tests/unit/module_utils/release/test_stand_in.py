@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
 from unit.module_utils.deployments import WEB, Machine, files, roll_back
-from unit.module_utils.fake_engine import COMPOSE_FILE, PROJECT, compose_text, file, service
+from unit.module_utils.fake_engine import COMPOSE_FILE, NAMES, PROJECT, compose_text, file, service
 from unit.module_utils.rolled import ROLLING, Rolled
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -253,7 +254,7 @@ def prepared(machine: Machine) -> list[str]:
     return [call.split(" web ")[1] for call in machine.engine.calls if "--rm" in call and " web " in call]
 
 
-@pytest.mark.parametrize("name", ["worker", "gone"], ids=["worker", "service that is gone"])
+@pytest.mark.parametrize("name", ["web", "worker", "gone"], ids=["application", "worker", "service that is gone"])
 def test_a_container_that_was_killed_is_told(rolled: Rolled, name: str) -> None:
     """It did not end within its grace period: what it was doing may be half done."""
     services = [service("web", **ROLLING), service("db", awaited=True), service("worker"), service("gone")]
@@ -265,7 +266,7 @@ def test_a_container_that_was_killed_is_told(rolled: Rolled, name: str) -> None:
     del images["gone"]
     rolled.deploy(files=[file(COMPOSE_FILE, compose_text(**images)), conf], services=services[:3])
     assert [step for step in rolled.tried if step.startswith("killed")] == [
-        f"killed {name}: it did not end within its grace period (stop_grace_period of its service)"
+        f"killed {NAMES.get(name, name)}: it did not end within its grace period (stop_grace_period of its service)"
     ]
 
 
@@ -283,6 +284,25 @@ def test_prepared_before_it_gets_requests_and_after_a_backup(rolled: Rolled) -> 
         for part in (f"backup before release {release}", "web migrate", "web collect", "run --detach")
     ]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize(("user", "said"), [(None, "cap_add: [CHOWN, SETGID, SETUID]"), ("app", "runs as app")])
+def test_an_entry_point_that_lacks_a_capability(
+    rolled: Rolled, monkeypatch: pytest.MonkeyPatch, user: str | None, said: str
+) -> None:
+    """It comes before the command: the first that a team sees of it is a migration that fails."""
+    real = rolled.engine.compose
+    definition = {"cap_drop": ["ALL"], "cap_add": ["CHOWN"], **({"user": user} if user else {})}
+
+    def compose(*args: str, **options: Any) -> tuple[int, str, str]:
+        if args[0] == "config":
+            return 0, json.dumps({"services": {"web": definition}}), ""
+        return real(*args, **options)
+
+    monkeypatch.setattr(rolled.engine, "compose", compose)
+    rolled.engine.commands["migrate"] = (1, "", "error: failed switching to 'app': operation not permitted")
+    error = rolled.fails(**files(web="web:2"), services=[service("web", **ROLLING, image="web:2"), service("db")])
+    assert "preparing the new release of web failed" in error.message and said in error.detail
 
 
 def test_prepared_once_for_each_image(rolled: Rolled) -> None:

@@ -262,6 +262,22 @@ def test_an_engine_without_addresses(machine: Machine, monkeypatch: pytest.Monke
         assert word in error.message
 
 
+def test_a_container_that_the_engine_does_not_start(deployed: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's reason is the headline."""
+    why = 'failed to create task for container: exec: "serve": executable file not found in $PATH'
+    deployed.engine.sick["web:2"] = "exited 127"
+    made = deployed.engine._made
+
+    def not_started(*args: Any, **options: Any) -> dict[str, Any]:
+        container = made(*args, **options)
+        container["State"]["Error"] = why
+        return container
+
+    monkeypatch.setattr(deployed.engine, "_made", not_started)
+    message = deployed.fails(**files(web="web:2")).message
+    assert f"aiia_prod_web is exited (127): the engine did not start it: {why}" in message
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["of the image", "of the service"])
 def test_whose_health_check_failed(deployed: Machine, own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that runs the application's image is asked for pages."""

@@ -121,7 +121,7 @@ def test_a_tag_on_the_branch(checkout: Checkout, origin: Path, ask: Callable[[Ch
     git(origin, "tag", "v1.0.0", "staging~1")
     git(origin, "tag", "20260101", "staging~1")
     git(origin, "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "Release", "release/1", "staging~1")
-    for name in ("v1.0.0", "20260101", "release/1"):
+    for name in ("v1.0.0", "20260101", "release/1", "refs/tags/v1.0.0"):
         assert ask(checkout, name) == earlier
 
 
@@ -131,6 +131,8 @@ def test_a_tag_on_the_branch(checkout: Checkout, origin: Path, ask: Callable[[Ch
     [
         ("v9", "has no tag v9. Push it"),
         ("main", "is main, which is a branch: what it means changes with every push"),
+        ("refs/heads/main", "is refs/heads/main, which is a branch"),
+        ("refs/tags/main", "has no tag refs/tags/main. Push it"),
         ("--upload-pack=touch x", "write a commit's id in hexadecimal, in full or abbreviated, or the name of a tag"),
         ("elsewhere", "tag elsewhere is not on branch staging, this environment's branch, but on main. Merge it there"),
     ],
@@ -455,6 +457,17 @@ def test_what_stands_for_files_of_git_lfs_is_refused(
     commit(origin, "staging", files, "large files")
     with pytest.raises(GitError, match=r"stands for files of Git LFS into the image \(model/a\.bin\)\. Install it"):
         checkout.export(checkout.fetch(), str(empty))
+    # Installed, it may leave files out.
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / ".gitconfig").write_text("[alias]\n lfs = !true\n")
+    (tmp_path / "first").mkdir()
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(GitError, match=r"It is installed and leaves .* lfs\.fetchexclude"),
+    ):
+        patch.setattr(Checkout, "_home", lambda _self: str(installed))
+        checkout.export(checkout.fetch(), str(tmp_path / "first"))
     # With the filter, git brings the file; the tree is then no longer the commit's.
     home = tmp_path / "home"
     home.mkdir()
@@ -494,6 +507,18 @@ def test_nothing_of_the_callers_environment_reaches_git(
     monkeypatch.setenv("GIT_CONFIG_COUNT", "broken")
     checkout.move_to(checkout.fetch())
     assert Path(checkout.path, "README").exists()
+
+
+def test_a_lock_that_a_killed_git_left(checkout: Checkout, origin: Path) -> None:
+    path = deployed(checkout)
+    commit(origin, "staging", {"README": "three"}, "three")
+    newest = checkout.fetch()
+    (path / ".git/index.lock").touch()
+    with pytest.raises(
+        GitError, match=r"(?s)index\.lock': File exists.*A git that was killed left a lock behind"
+    ) as caught:
+        checkout.move_to(newest)
+    assert "remove the file that is named" in caught.value.message
 
 
 def test_without_git(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:

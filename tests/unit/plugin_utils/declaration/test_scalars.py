@@ -47,6 +47,12 @@ def written(directory: Path, text: str, name: str = "main.yml") -> Declaration:
             "yes",
             "true",
         ),
+        ("bulkhead_env: {PIN: &pin 0123456}", "bulkhead_env.PIN", "0123456", "42798"),
+        ("bulkhead_env:\n  A: &flag yes", "bulkhead_env.A", "yes", "true"),
+        ("bulkhead_env: {V: 'v{{ version }}'}\nversion: 1.10", "version", "1.10", "1.1"),
+        ("bulkhead_services: {web: {image: 'x:{{ v.web }}'}}\nv: {web: 3.10}", "v.web", "3.10", "3.1"),
+        ("bulkhead_source_commit: '{{ a }}'\na: '{{ b }}'\nb: 0123456", "b", "0123456", "42798"),
+        ("bulkhead_env: '{{ base }}'\nbase: {COUNTRY: no}", "base.COUNTRY", "no", "false"),
     ],
 )
 def test_a_value_that_yaml_changes(tmp_path: Path, text: str, path: str, seen: str, becomes: str) -> None:
@@ -72,10 +78,18 @@ def test_a_value_that_yaml_changes(tmp_path: Path, text: str, path: str, seen: s
         "bulkhead_build_timeout: 600 # seconds",
         "bulkhead_services: {web: {image: x, init: True, cpus: 0.50, mem_swappiness: 0, ports: ['22:22', 8080]}}",
         "bulkhead_services: {web: {image: x, deploy: {resources: {limits: {cpus: 1.0, pids: 100}}}}}",
+        "bulkhead_env: {A: &number\n  5, B: *number}",
+        "bulkhead_env: {A: '{{ minutes * 60 }}', B: '{{ 1 if flag else 2 }}'}\nminutes: 1_0\nflag: yes\nunused: 0123",
+        "bulkhead_protected: '{{ live }}'\nlive: yes",
     ],
 )
 def test_a_value_that_yaml_leaves_alone(tmp_path: Path, text: str) -> None:
     assert written(tmp_path, text).problems == []
+
+
+def test_names_that_lead_nowhere(tmp_path: Path) -> None:
+    text = "bulkhead_env: {A: '{{ a }}', B: '{{ b.c }}', C: '{{ d }}', D: '{{ e.f }}'}\na: '{{ a }}'\nb: 5\ne: {g: 7}"
+    assert {problem.rule for problem in written(tmp_path, text).problems} == {"template-error"}
 
 
 def test_a_secret_is_not_shown(tmp_path: Path) -> None:
@@ -95,6 +109,17 @@ def test_a_secret_in_a_vault_file(tmp_path: Path) -> None:
     found = only(declarations(inventory)["production"].problems)
     assert (found.resource, found.where[0].line) == ("bulkhead_secrets.PIN", 3)
     assert declarations(inventory, opened=False)["production"].problems == []
+
+
+@pytest.mark.parametrize("holder", ["bulkhead_secrets: {PIN: '{{ pin }}'}", "bulkhead_env: {PIN: '{{ pin }}'}"])
+def test_a_secret_that_is_named(tmp_path: Path, holder: str) -> None:
+    """What an encrypted file has is not shown, whoever names it."""
+    variables = {key: value for key, value in environment("prod").items() if f"{key}:" not in holder}
+    folder = write(tmp_path, {"production": yaml.safe_dump(variables) + holder})
+    (folder / "group_vars/production/vault.yml").write_text(encrypted("pin: 0123456\n"))
+    found = only(declarations(read(folder, "password"))["production"].problems)
+    assert (found.rule, found.resource, found.fix) == ("unquoted-value", "pin", "put it into quotes")
+    assert "0123456" not in str(found) and "42798" not in str(found)
 
 
 def test_a_truth_value_in_a_list_of_compose(tmp_path: Path) -> None:

@@ -325,8 +325,9 @@ def test_the_environments_own_database_is_backed_up_once(tmp_path: Path) -> None
 
 def test_what_is_said() -> None:
     part = {"bytes": 3 << 20}
-    backup = {"path": "/b/x", "bytes": 3 << 20, "seconds": 2.0, "removed": ["y"], "recipients": 0}
+    backup = {"path": "/b/x", "bytes": 3 << 20, "seconds": 2.0, "removed": ["y"], "recipients": 0, "notes": []}
     assert made("aiia_prod", backup) == "aiia_prod: /b/x (3.0 MiB, read back, 2.0 s); 1 older one removed"
+    assert made("aiia_prod", {**backup, "notes": ["older"]}).endswith("removed; older")
     encrypted = {**backup, "removed": [], "recipients": 2}
     assert made("aiia_prod", encrypted).endswith("2.0 s); copied off the machine, encrypted for 2 recipients")
     entry = {"name": "x", "created": "t", "reason": "by hand", "release": "", "parts": [part, part]}

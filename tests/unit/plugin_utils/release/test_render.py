@@ -597,3 +597,11 @@ def test_templates_without_effects_are_made_where_they_are_used(tmp_path: Path) 
     renderer = Renderer(Inventory([], [], str(tmp_path)).loader)
     assert "inert" not in vars(renderer)
     assert renderer.inert is renderer.inert and renderer.inert is not renderer.templates
+
+
+def test_the_services_of_the_readme(tmp_path: Path) -> None:
+    """Its worker is not asked for pages, whatever the application's image checks."""
+    text = (ROOT / "README.md").read_text().partition("```yaml\nbulkhead_services:")[2].partition("```")[0]
+    release = rendered(tmp_path, bulkhead_services=yaml.safe_load(text))
+    assert service(release, "worker")["healthcheck"] == {"disable": True}
+    assert "pgbouncer" not in release.stack.compose["services"]

@@ -130,6 +130,10 @@ def test_the_users_settings_win(tmp_path: Path) -> None:
         ("redis", "requirepass", ""),
         ("redis", "dir", "/"),
         ("redis", "maxmemory", "512mb"),
+        ("redis", "maxmemory", 0),
+        ("redis", "maxmemory", "0mb"),
+        ("redis", "maxmemory", "half"),
+        ("postgresql", "shared_buffers", 131072),
         ("redis", "maxmemory-policy", "noeviction\nloadmodule /x"),
         ("pgbouncer", "auth_query", "SELECT"),
         ("pgbouncer", "%include", "/etc/passwd"),
@@ -143,6 +147,20 @@ def test_what_is_refused(tmp_path: Path, program: str, name: str, value: Any) ->
     render(declaration, tmp_path)
     assert problems(declaration) == [("invalid-setting", f"{variable}.{name}")]
     assert "\n" not in declaration.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("written", "fix"),
+    [
+        ("Work_Mem", "write work_mem;"),
+        ("shared_buffer", "write shared_buffers;"),
+        ("archive_command", "leave it out;"),
+    ],
+)
+def test_a_mistyped_setting_is_told_the_right_name(tmp_path: Path, written: str, fix: str) -> None:
+    declaration = declared(tmp_path, bulkhead_postgresql_settings={written: "1MB"})
+    render(declaration, tmp_path)
+    assert declaration.problems[0].fix.startswith(fix)
 
 
 @pytest.mark.parametrize(

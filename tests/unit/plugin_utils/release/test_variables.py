@@ -91,6 +91,8 @@ def test_variables_of_networks_and_volumes(tmp_path: Path) -> None:
     declaration, compose = made(tmp_path, {"volumes": ["media:/media"]}, bulkhead_compose=more)
     assert declaration.problems == []
     assert compose["volumes"]["media"]["driver_opts"]["device"] == "/srv/prod/app/data/media"
+    _declaration, compose = made(tmp_path / "notes", {}, bulkhead_compose={"x-a": "$LEVEL", "x-b": ["5$$each"]})
+    assert (compose["x-a"], compose["x-b"]) == ("info", ["5$$each"])
     wrong = {"networks": {"default": {"driver_opts": {"com.docker.network.driver.mtu": "${MTU}"}}}}
     found = only(made(tmp_path / "wrong", {}, bulkhead_compose=wrong)[0].problems)
     assert found.resource == "bulkhead_compose.networks.default" and "$MTU" in found.message
