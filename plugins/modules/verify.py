@@ -80,7 +80,7 @@ from ..module_utils.certificates.pem import dates
 from ..module_utils.certificates.store import Store
 from ..module_utils.core.arguments import MACHINE
 from ..module_utils.docker.engine import Engine, EngineError
-from ..module_utils.docker.labels import PROJECT, STACK, SWARM_SERVICE, WORKING_DIRECTORY
+from ..module_utils.docker.labels import PREFIX, PROJECT, STACK, SWARM_SERVICE, WORKING_DIRECTORY
 from ..module_utils.edge.answers import at_the_door
 from ..module_utils.edge.observed import observe
 from ..module_utils.host.mounts import Mounted, strays
@@ -94,11 +94,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     engine = Engine(module, params["docker_host"])
     observation = observe(engine, params["state_directory"], params["directories"])
     prober = Prober(engine, params["timeout"])
-    label = STACK if params["swarm"] else PROJECT
+    # An image can bring the label of a stack to the containers of another environment, and not that of a prefix.
+    own_labels = (
+        {STACK: params["project"], PREFIX: params["prefix"]} if params["swarm"] else {PROJECT: params["project"]}
+    )
     own = [
         container
         for container in observation["containers"]
-        if container["labels"].get(label) == params["project"] and container["running"] and container["networks"]
+        if own_labels.items() <= container["labels"].items() and container["running"] and container["networks"]
     ]
     if params["swarm"]:
         questions = _of_tasks(params["questions"], own)

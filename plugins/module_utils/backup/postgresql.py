@@ -11,6 +11,7 @@ through the socket in the container, so no password is needed or exposed.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,11 @@ _LISTED = {
     "database": re.compile(r"^;\s+dbname: (.*)$"),
     "server": re.compile(r"^;\s+Dumped from database version: (\S+)"),
 }
+
+
+#: Bytes of a listing in which its facts stand, and how many tables a dump may have: the program in the container may
+#: print without end, and what is kept of that takes the machine's memory.
+_HEAD, _MOST_TABLES = 64 << 10, 1_000_000
 
 
 class ArchiveError(EngineError):
@@ -67,6 +73,8 @@ def rows_of(script: IO[bytes]) -> dict[str, int]:
             if copies:
                 table = copies.group(1).decode("utf-8", "surrogateescape")
                 rows.setdefault(table, 0)
+                if len(rows) > _MOST_TABLES:
+                    raise ArchiveError("the dump has more than %d tables" % _MOST_TABLES)
         elif fresh and line == b"\\.\n":
             table = ""
         else:
@@ -99,7 +107,8 @@ class PostgreSQLServer:
         self.aged |= "collation version mismatch" in errors
         if code != 0:
             raise EngineError("the database server reported an error", last_lines(errors or output))
-        return list(csv.reader(output.splitlines()))
+        # Not splitlines(): it takes characters for the end of a line that are part of a name or a value.
+        return list(csv.reader(io.StringIO(output, newline="")))
 
     def script(self, database: str, text: str, part: str) -> None:
         """Run the user's script in one transaction, and discard its output.
@@ -176,7 +185,7 @@ class PostgreSQLServer:
         create = ("--create", "--schema-only", "--file=-")
         with ThreadPoolExecutor(1) as pool:
             stamp = pool.submit(self._restore, file, doing, *create, read=_stamp_of)
-            listing: str = self._restore(file, doing, "--list", read=_text_of)
+            listing: str = self._restore(file, doing, "--list", read=_beginning)
             head = {"database": "", "server": "", "stamp": stamp.result()}
         for line in listing.splitlines():
             for key, pattern in _LISTED.items():
@@ -201,14 +210,18 @@ class PostgreSQLServer:
         )  # fmt: skip
 
 
-def _text_of(output: IO[bytes]) -> str:
-    return output.read().decode("utf-8", "replace")
+def _beginning(output: IO[bytes]) -> str:
+    """The first lines of a text, which is read to its end."""
+    text = output.read(_HEAD)
+    while output.read(CHUNK):
+        pass
+    return text.decode("utf-8", "replace")
 
 
 def _stamp_of(script: IO[bytes]) -> str:
     """The environment's prefix that a dump's script sets; empty if it sets none. Reads the script to its end."""
     stamp = ""
-    for line in script:
+    for line in iter(lambda: script.readline(CHUNK), b""):
         match = _STAMPED.match(line) if not stamp else None
         if match:
             stamp = match.group(1).decode("utf-8", "replace")

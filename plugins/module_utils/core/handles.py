@@ -21,6 +21,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
+from itertools import islice
 
 from .errors import Failure
 
@@ -30,6 +31,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST_LINKS = 40
 #: Bytes of the largest file that is read whole: whoever owns a directory could fill this process's memory with one.
 LARGEST = 64 << 20
+#: Names of the largest directory that is listed, for the same reason.
+_MOST_NAMES = 100000
 
 
 class TreeError(Failure):
@@ -241,10 +244,14 @@ def status_at(handle: int, name: str) -> os.stat_result | None:
 
 
 def names_at(handle: int) -> list[str]:
-    """The names in a directory, sorted."""
+    """The names in a directory, sorted. Raises OSError where it has very many."""
     descriptor = os.open(".", _READ | os.O_DIRECTORY, dir_fd=handle)
     try:
-        return sorted(os.listdir(descriptor))
+        with os.scandir(descriptor) as entries:
+            names = sorted(entry.name for entry in islice(entries, _MOST_NAMES + 1))
+        if len(names) > _MOST_NAMES:
+            raise OSError(errno.EFBIG, "it has more than %d names" % _MOST_NAMES)
+        return names
     finally:
         os.close(descriptor)
 

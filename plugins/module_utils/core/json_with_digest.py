@@ -11,10 +11,16 @@ import hmac
 import json
 from typing import Any
 
+#: Bytes of the longest sealed entry: an environment's owner decides how much of the machine's memory it takes.
+_LONGEST = 8 << 20
+
 
 def dump(value: Any) -> bytes:
-    """Encode a value as JSON, equal values always alike."""
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+    """Encode a value as JSON, equal values always alike. Raises ValueError for one that is nested too deeply."""
+    try:
+        return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def encode_with_digest(entry: dict[str, Any]) -> bytes:
@@ -42,6 +48,8 @@ def encode_sealed(entry: dict[str, Any], key: bytes) -> bytes:
 
 def decode_sealed(content: bytes, key: bytes) -> dict[str, Any]:
     """Decode a sealed entry. Raises ValueError, with the reason, for any other content."""
+    if len(content) > _LONGEST:
+        raise ValueError("it is too long")
     entry = _decode(content)
     seal = entry.pop("seal", "")
     if not isinstance(seal, str) or not hmac.compare_digest(seal.encode(), _seal(entry, key).encode()):
@@ -58,7 +66,7 @@ def _seal(entry: dict[str, Any], key: bytes) -> str:
 def _decode(content: bytes) -> dict[str, Any]:
     try:
         entry = json.loads(content.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("it cannot be read") from None
     if not isinstance(entry, dict):
         raise ValueError("it is not an entry")

@@ -38,7 +38,7 @@ for name in os.listdir(ROUTES) if os.path.isdir(ROUTES) else ():
     if name.endswith(".json") and "/" not in name:
         os.makedirs(os.path.join(BASE, name[:-5]), mode=0o711, exist_ok=True)
 libc = ctypes.CDLL(None, use_errno=True)
-with open("/proc/self/mountinfo") as stream:
+with open("/proc/self/mountinfo", errors="surrogateescape") as stream:
     mounted = [line.split(" ")[5] for line in stream if line.split(" ")[4] == %r]
 steps = ((BASE.encode(), %d), (b"none", %d))
 for source, flags in () if "nosymfollow" in "".join(mounted[-1:]) else steps:

@@ -15,7 +15,8 @@ import os
 import pwd
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from ..core.directory import Tree, digest, read, read_through
@@ -30,10 +31,14 @@ UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer")
 #: The files of an environment's directory that are in force.
 _IN_FORCE = (("", ".env"), ("", "docker-compose.*"), ("docker/nginx", "*"))
 _PRIVATE = ".bulkhead/private"
+#: How many of them are read, and about how many bytes in all: another environment's deployment waits for that.
+_MOST_FILES, _MOST_BYTES = 1000, 128 << 20
 
 #: What the files of a git repository say where nobody tampered with them.
 _REF = re.compile(r"ref: refs/\S+\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
+#: The longest path that the kernel takes, in bytes.
+_LONGEST_PATH = 4096
 
 #: Kernel limits that all environments share: name, file with the current count, file with the maximum.
 _LIMITS = (
@@ -43,10 +48,12 @@ _LIMITS = (
 
 #: Secrets to mask in a line of a schedule: after a secret's name, after a password option, and in a URL.
 _SECRETS = (
-    (re.compile(r"(?i)(\w*(?:pass|secret|token|key|pwd)\w*\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
+    (re.compile(r"(?i)((?:pass|secret|token|key|pwd)\w*\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
     (re.compile(r"((?:--password[= ]|\blogin\b.*?\s-p)\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
     (re.compile(r"(://[^\s:/@]*:)[^\s@]+(?=@)"), r"\1***"),
 )
+#: Users write these lines: the time for masking grows with the square of a line's length. cron takes 1,000 characters.
+_LONGEST_LINE, _MOST_LINES = 2000, 50
 
 
 def _text(path: str) -> str:
@@ -114,27 +121,37 @@ def engine_users() -> list[str]:
 def files_digest(directory: str, key: bytes) -> dict[str, str]:
     """Digests of an environment's files in force, by relative path. They are keyed, because short secrets can be
     guessed from plain digests."""
-    tree, digests = Tree(directory), {}
-    for path in _in_force(tree):
+    tree, digests, left = Tree(directory), {}, _MOST_BYTES
+    for path in islice(_in_force(tree), _MOST_FILES):
         try:
+            if left <= 0:
+                raise Failure("the files are too long together")
             content = tree.read(path)
         except Failure:
             digests[path] = "unreadable"
             continue
         if content is not None:
+            left -= len(content)
             digests[path] = hmac.new(key, content, "sha256").hexdigest()[:32]
     return digests
 
 
-def _in_force(tree: Tree) -> list[str]:
+def _in_force(tree: Tree) -> Iterator[str]:
     """The paths of the files in force. What lies behind a link of the owner's is not looked at."""
-    found: list[str] = []
     for folder, pattern in _IN_FORCE:
-        with contextlib.suppress(Failure):
-            found += [os.path.join(folder, name) for name in fnmatch.filter(tree.names(folder), pattern)]
-    with contextlib.suppress(Failure):
-        found += [path for path in tree.walk(_PRIVATE) if path.count(os.sep) in (3, 4)]
-    return found
+        yield from fnmatch.filter(_paths(tree, folder), os.path.join(folder, pattern))
+    for folder in _paths(tree, _PRIVATE):
+        for path in _paths(tree, folder):
+            yield path
+            yield from _paths(tree, path)
+
+
+def _paths(tree: Tree, folder: str) -> list[str]:
+    """The paths in a directory; none where it is no directory, or cannot be read."""
+    try:
+        return [os.path.join(folder, name) for name in tree.names(folder)]
+    except Failure:
+        return []
 
 
 def shows_page(directory: str) -> bool:
@@ -152,16 +169,16 @@ def checkout(path: str) -> dict[str, str]:
     """
     repository = os.path.join(path, ".git")
     if os.path.isfile(repository):
-        line = _text(repository)
+        line = _line(repository)
         repository = os.path.join(path, line[len("gitdir:") :].strip()) if line.startswith("gitdir:") else repository
-    shared = _text(os.path.join(repository, "commondir"))
+    shared = _line(os.path.join(repository, "commondir"))
     common = os.path.join(repository, shared) if shared else repository
     paths = {"place": os.path.realpath(path), "repository": os.path.realpath(common)}
     if not os.path.isdir(repository):
         return {"place": paths["place"]} if os.path.isdir(path) else {}
-    head = _text(os.path.join(repository, "HEAD"))
+    head = _line(os.path.join(repository, "HEAD"))
     name = head[5:] if _REF.match(head) else ""
-    commit = (_text(os.path.join(common, name)) or _packed(common, name)) if name else head
+    commit = (_line(os.path.join(common, name)) or _packed(common, name)) if name else head
     # The owner decides what these files say: what is no commit is not repeated.
     commit = commit if _COMMIT.match(commit) else ""
     if not name:
@@ -169,12 +186,16 @@ def checkout(path: str) -> dict[str, str]:
     return dict(paths, branch=name[len("refs/heads/") :] if name.startswith("refs/heads/") else name, commit=commit)
 
 
+def _line(path: str) -> str:
+    """The content of a file that names a path or a commit, as far as the kernel could take it for a path."""
+    return _text(path)[:_LONGEST_PATH].partition("\0")[0]
+
+
 def _packed(repository: str, name: str) -> str:
-    for line in _text(os.path.join(repository, "packed-refs")).splitlines():
-        commit, _space, ref = line.partition(" ")
-        if ref == name:
-            return commit
-    return ""
+    found = re.search(
+        "^([0-9a-f]+) %s$" % re.escape(name), _text(os.path.join(repository, "packed-refs")), re.MULTILINE
+    )
+    return found[1] if found else ""
 
 
 def schedules() -> list[dict[str, Any]]:
@@ -187,9 +208,14 @@ def schedules() -> list[dict[str, Any]]:
                     text = stream.read(1 << 20)
             except OSError:
                 continue
-            lines = [masked(line) for line in text.splitlines() if "docker" in line and not line.startswith("#")]
-            files.append({"path": path, "lines": lines[:50]})
+            lines = [line for line in text.splitlines() if "docker" in line and not line.startswith("#")]
+            files.append({"path": path, "lines": [_shortened(line) for line in lines[:_MOST_LINES]]})
     return files
+
+
+def _shortened(line: str) -> str:
+    """A line without its secrets; of a very long one the beginning, so that no secret is cut in two."""
+    return masked(line) if len(line) <= _LONGEST_LINE else masked(line[: 2 * _LONGEST_LINE])[:_LONGEST_LINE]
 
 
 def masked(line: str) -> str:

@@ -11,6 +11,8 @@ import os
 import socket
 from collections.abc import Iterable
 
+from ..core.words import printable
+
 _ESTABLISHED = "01"
 _LISTEN = "0A"
 #: Of unix sockets: a connection that waits to be accepted, and one that was.
@@ -84,7 +86,8 @@ def connected_to(names: Iterable[str], table: str = "/proc/net/unix") -> int:
     kernel lists a connection in its client's network, also before it is accepted."""
     ends = tuple("/%s" % name for name in names)
     try:
-        with open(table) as stream:
+        # Any user decides what the paths of their sockets are.
+        with open(table, encoding="utf-8", errors="replace") as stream:
             lines = [line.split() for line in stream.readlines()[1:]]
     except OSError:
         return 0
@@ -108,8 +111,9 @@ def holders(inodes: Iterable[str]) -> dict[str, str]:
             if inode is None or inode in names:
                 continue
             pid = link.split("/")[2]
-            with open("/proc/%s/comm" % pid) as stream:
-                names[inode] = "%s (pid %s)" % (stream.read().strip(), pid)
+            # Each process names itself.
+            with open("/proc/%s/comm" % pid, encoding="utf-8", errors="replace") as stream:
+                names[inode] = "%s (pid %s)" % (" ".join(printable(stream.read()).split()), pid)
         except OSError:
             continue
     return names

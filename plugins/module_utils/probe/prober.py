@@ -19,13 +19,14 @@ import os
 import re
 import socket
 import ssl
+import string
 import sys
 import tarfile
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..core.errors import last_lines
 from ..core.process import run_command
@@ -91,15 +92,18 @@ def _unanswered(request: dict[str, Any]) -> dict[str, Any]:
 def first_asset(page: str, below: str) -> str:
     """The path of the first file below a path that a page names; empty if it names none."""
     found = re.search(r"""(?:href|src)=["']?(%s[^"'\s<>?#]+)""" % re.escape(below), page)
-    return found.group(1) if found else ""
+    return quote(found.group(1), safe=string.punctuation) if found else ""
 
 
 def same_host(location: str, host: str) -> str:
     """The path that a redirect leads to; empty where it leads to another host."""
-    target = urlsplit(location)
+    try:
+        target = urlsplit(location)
+    except ValueError:
+        return ""
     if target.hostname not in (None, host) or not target.path.startswith("/"):
         return ""
-    return target.path + ("?" + target.query if target.query else "")
+    return quote(target.path + ("?" + target.query if target.query else ""), safe=string.punctuation)
 
 
 def uploads(changes: str, kept: Sequence[str] = ()) -> list[str]:
@@ -237,7 +241,7 @@ class Prober:
             ]
             body = response.read(length) if length else b""
             connection.close()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:  # a name or a path may be none
             answer["error"] = type(error).__name__
         return answer, body
 

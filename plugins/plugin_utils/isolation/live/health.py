@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ....module_utils.docker.labels import ONE_OFF, PROJECT, SERVICE, STACK
+from ....module_utils.docker.labels import ONE_OFF, PREFIX, PROJECT, SERVICE, STACK
 from ..model import Environment
 
 #: What is said of a health check that the service does not declare: a worker's image asks a web server in vain.
@@ -23,15 +23,17 @@ _BY_IMAGE = (
 def own_containers(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The containers of an environment's Compose projects, running or not; of a stack, those of tasks that run.
 
-    The containers of earlier tasks stay for a while, and say nothing of now.
+    The containers of earlier tasks stay for a while, and say nothing of now. An image can bring the label of a stack to
+    the containers of another environment, and not that of a prefix.
     """
     projects = {project.name for project in environment.compose}
-    label, ended = (STACK, False) if environment.swarm else (PROJECT, True)
-    return (
-        container
-        for container in observation["containers"]
-        if container["labels"].get(label) in projects and (ended or container["running"])
-    )
+    for container in observation["containers"]:
+        labels = container["labels"]
+        if environment.swarm and labels.get(STACK) in projects:
+            if container["running"] and labels.get(PREFIX) == environment.prefix:
+                yield container
+        elif not environment.swarm and labels.get(PROJECT) in projects:
+            yield container
 
 
 def once(container: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> bool:

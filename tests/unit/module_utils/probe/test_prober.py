@@ -98,6 +98,7 @@ def test_the_first_static_file_of_the_start_page_is_asked_for(site: dict[str, An
         ("<a href=/static/guide.pdf>", "/static/guide.pdf"),
         ('<img src="https://cdn.example/static/x.png">', ""),
         ("", ""),
+        ('<img src="/static/é%20ü.png">', "/static/%C3%A9%20%C3%BC.png"),
     ],
 )
 def test_what_a_page_names(page: str, found: str) -> None:
@@ -109,6 +110,19 @@ def test_redirects() -> None:
     assert same_host("https://a.example/in?x=1", "a.example") == "/in?x=1"
     assert same_host("/in", "a.example") == "/in"
     assert same_host("https://sso.example/in", "a.example") == same_host("in", "a.example") == ""
+    assert same_host("http://[", "a.example") == ""
+    assert same_host("/é?ü=1", "a.example") == "/%C3%A9?%C3%BC=1"
+
+
+def test_what_cannot_be_asked_is_an_error(site: dict[str, Any]) -> None:
+    """And ends no verification."""
+    requests = [
+        dict(site, kind="own", path="/é"),
+        dict(site, kind="own", path="/b c"),
+        dict(site, kind="own", path="/"),
+    ]
+    found = Prober(cast(Any, None), 0.5).requests(requests)
+    assert [bool(answer["error"]) for answer in found] == [True, True, False]
 
 
 def test_uploads() -> None:

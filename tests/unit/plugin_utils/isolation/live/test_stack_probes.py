@@ -78,6 +78,14 @@ def test_only_nodes_with_tasks_are_asked() -> None:
     assert planned(tasks=[seen_task("web", "web", state="failed")]) == {}
 
 
+def test_an_image_that_says_that_it_is_of_a_stack() -> None:
+    """Its labels come to the container of another environment, and Docker overwrites those of stacks in tasks alone."""
+    own, false = task("web", "app_prod"), deployed(COMPOSE, ports=[])
+    false["labels"] = {**false["labels"], STACK: "app_prod"}
+    assert false["labels"][PREFIX] == COMPOSE and false["running"], "the control"
+    assert list(own_containers(ours(), {"containers": [own, false]})) == [own]
+
+
 def test_what_is_on_another_node() -> None:
     """Overlays reach across. Addresses of a node's own networks may be anybody's on another node, and so its ports."""
     probes = planned()["h1"]
