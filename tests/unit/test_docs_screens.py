@@ -141,7 +141,7 @@ def unreached() -> str:
 
 BACKUP = {
     "path": "/var/lib/bulkhead/backups/aiia_staging/aiia_staging-20260725T031500Z", "bytes": 43_200_000, "removed": [],
-    "recipients": 0, "seconds": 3.1,
+    "recipients": 0, "notes": [], "seconds": 3.1,
 }  # fmt: skip
 KEY = {"needed": [], "name": "BULKHEAD_DEPLOY_KEY"}
 
