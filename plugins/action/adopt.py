@@ -20,6 +20,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.adoption import moving
 from ..plugin_utils.adoption.whole import GUIDE, Adoption, adoption, clean, refusal
+from ..plugin_utils.gate.connection import evaluated
 from ..plugin_utils.gate.machine_calls import call_module
 from ..plugin_utils.gate.plan import Gate
 from ..plugin_utils.isolation.model import Finding
@@ -51,7 +52,8 @@ class ActionModule(ActionBase):
                 "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
             }
         )
-        variables = task_vars or {}
+        given = task_vars or {}
+        variables = {**given, **evaluated(self, given, (*_CONNECTION, "ansible_connection", "ansible_host"))}
         writes = arguments["mode"] == "apply" and not self._task.check_mode
         directory = Path(arguments["directory"])
         try:

@@ -30,7 +30,7 @@ _PROCESS = (
 HARMLESS = {
     *(f"os.path.{name}" for name in _PATHS.split()),
     *(f"os.{name}" for name in _PROCESS.split()),
-    *("io.BytesIO", "tarfile.TarInfo", "zipfile.ZipFile", "zipfile.ZipInfo", "shutil.which"),
+    *("io.BytesIO", "io.StringIO", "tarfile.TarInfo", "zipfile.ZipFile", "zipfile.ZipInfo", "shutil.which"),
 }
 
 #: The files that work with handles.
@@ -54,7 +54,13 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "module_utils/operations/examine.py": {"open": KERNEL},
     "module_utils/core/meanwhile.py": {"tempfile.TemporaryFile": TEMPORARY, "os.pread": TEMPORARY},
-    "module_utils/core/notice.py": {"os.open": "on the controller: a new file in the run's own private directory"},
+    "module_utils/core/notice.py": {
+        "os.open": "on the controller: a new file in the run's own private directory",
+        "os.rename": "on the controller: in the run's own private directory",
+    },
+    "module_utils/release/validation.py": {
+        "tempfile.TemporaryDirectory": TEMPORARY, "os.path.isfile": TEMPORARY, "open": TEMPORARY,
+    },
     "module_utils/backup/copy_off.py": {
         "os.stat": NO_CONTENT, "os.listdir": OURS, "os.path.isfile": OURS, "os.listxattr": OURS, "os.removexattr": OURS,
         "os.setxattr": OURS, "os.chmod": OURS,

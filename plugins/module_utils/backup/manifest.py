@@ -86,7 +86,7 @@ def complete_backups(directory: str, prefix: str, identity: Identity | None = No
             manifest = read_manifest(os.path.join(directory, name), identity)
         except Failure:
             continue
-        if manifest["prefix"] == prefix and manifest["name"] == name:
+        if manifest.get("prefix") == prefix and manifest.get("name") == name:
             manifests.append(manifest)
     return sorted(manifests, key=_order)
 

@@ -212,8 +212,10 @@ class Machine:
                 earlier = self.door.settings()
         taken = {port for _address, port, _inode in listening()}
         free = (port for port in _MEANWHILE if port not in taken)
-        http = earlier.http_meanwhile or next(free) if self.settings.http_port in publishers else 0
-        https = earlier.https_meanwhile or next(free) if self.settings.https_port in publishers else 0
+        http = earlier.http_meanwhile or next(free, None) if self.settings.http_port in publishers else 0
+        https = earlier.https_meanwhile or next(free, None) if self.settings.https_port in publishers else 0
+        if http is None or https is None:
+            raise DoorError("all ports from %d to %d of this machine are taken" % (_MEANWHILE[0], _MEANWHILE[-1]))
         self.settings = dataclasses.replace(self.settings, http_meanwhile=http, https_meanwhile=https)
 
     def _own_ports(self) -> frozenset[int]:

@@ -10,6 +10,9 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+#: How git calls ssh: it asks nobody, and a server that says nothing for two minutes has ended.
+SSH = "ssh -o BatchMode=yes -o ConnectTimeout=60 -o ServerAliveInterval=30 -o ServerAliveCountMax=4"
+
 
 class DeployKey:
     """An ssh key of one environment for its repository, and the host keys of the repository's server.
@@ -29,7 +32,7 @@ class DeployKey:
         """
         with ExitStack() as stack:
             key = stack.enter_context(nameless(self.private, uid))
-            command = "ssh -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -i /proc/$PPID/fd/%d" % key
+            command = "%s -o IdentitiesOnly=yes -o IdentityAgent=none -i /proc/$PPID/fd/%d" % (SSH, key)
             if not self.known_hosts:
                 yield command, (key,)
                 return

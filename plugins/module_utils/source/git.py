@@ -14,8 +14,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..core.errors import Failure, last_lines
+from ..core.handles import user_name
 from ..core.process import home_directory, run_command
-from .access import DeployKey, nameless
+from .access import SSH, DeployKey, nameless
 from .remedies import remedy
 from .values import split_credentials, without_credentials
 
@@ -26,6 +27,9 @@ _PROTOCOLS = [
     + (("http.allow", "user"), ("file.allow", "user"))
     for word in ("-c", "protocol.%s=%s" % (name, policy))
 ]
+
+#: A network that swallows everything would else hold the environment's lock for ever; see also SSH.
+_NO_STALLS = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 
 
 class GitError(Failure):
@@ -53,7 +57,7 @@ class Git:
 
     def _reason(self, errors: str, count: int = 3) -> str:
         """Why git could not read a repository, and what to do about it on this machine, without credentials."""
-        who = self.owner or pwd.getpwuid(os.getuid()).pw_name
+        who = self.owner or user_name(os.getuid())
         key = self._credentials if isinstance(self._credentials, DeployKey) else None
         hosts = bool(key and key.known_hosts)
         advice = remedy(errors, self.repository, who, self._home(), bool(key), hosts)
@@ -68,13 +72,13 @@ class Git:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": options.get("ssh") or "ssh -o BatchMode=yes",
+            "GIT_SSH_COMMAND": options.get("ssh") or SSH,
             "GIT_ADVICE": "0",
         }
         command = ["/usr/bin/env", "-i"] + ["%s=%s" % item for item in sorted(variables.items())]
         command = [*self._as_owner(), *command]
         directory = ["-C", options["cwd"]] if options.get("cwd") else []
-        command += ["git", *_PROTOCOLS, *directory, *args]
+        command += ["git", *_PROTOCOLS, *_NO_STALLS, *directory, *args]
         return run_command(self.module, "git", command, GitError, pass_fds=options.get("pass_fds", ()))
 
     def run_remote(self, *args: str, **options: Any) -> tuple[int, str, str]:

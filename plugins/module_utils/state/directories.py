@@ -17,10 +17,10 @@ from typing import Any
 from ..core.directory import DesiredFile, Tree
 from ..core.json_with_digest import dump
 from .locks import Locks
-from .registry import Registry
+from .registry import SYSTEM_STATE, Registry
 
 #: Where root keeps the machine's state unless the inventory names another directory; the list is always here.
-FIXED = "/var/lib/bulkhead"
+FIXED = SYSTEM_STATE
 _LIST = "state-directories.json"
 
 

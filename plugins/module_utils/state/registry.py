@@ -50,10 +50,6 @@ def _reads(entry: dict[str, Any], path: str, named: str) -> bool:
     )
 
 
-class RegistryError(Failure):
-    """The registry cannot be read or written."""
-
-
 #: The state directory of machines where root deploys.
 SYSTEM_STATE = "/var/lib/bulkhead"
 

@@ -11,7 +11,7 @@ the connection would use is compared with what the inventory alone says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible import constants as C
@@ -72,6 +72,12 @@ def declared_variables(declaration: Declaration, templates: Templates) -> dict[s
         for name, written in declaration.available.items()
         if name.startswith("ansible_")
     }
+
+
+def evaluated(action: Any, task_vars: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those of some variables that a host has, by name: what a task is given are the expressions."""
+    found: dict[str, Any] = action._templar.template({name: task_vars[name] for name in names if name in task_vars})
+    return found
 
 
 def _keywords(action: Any) -> Iterator[str]:

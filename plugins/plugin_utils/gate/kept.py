@@ -135,6 +135,6 @@ def path_of(name: str) -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file for this user alone."""
+    """Write a file; a new one is for this user alone."""
     path.touch(mode=0o600)
     path.write_bytes(content)

@@ -10,6 +10,7 @@ It is kept as :mod:`kept` does, never in facts or variables: tasks and ``-e`` ca
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,4 +92,8 @@ def now() -> str:
 
 def holder() -> str:
     """The user and the controller that run this, for others to read."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container of a pipeline may run as a number that has no name
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"

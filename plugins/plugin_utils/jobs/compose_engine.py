@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 
 from ...module_utils.core.masking import mask
 from ...module_utils.source.values import split_credentials
+from ..gate.connection import evaluated
 from ..isolation import naming
 from ..release.render import Release, secret_values
 from ..release.services import services as machine_services
@@ -101,8 +102,7 @@ class ComposeEngine(EnvironmentEngine):
         return self._service(release, job, [service], **given)
 
     def _place(self, container: str) -> CommandPlace:
-        written = {name: self.step.task_vars[name] for name in REACHED if name in self.step.task_vars}
-        found: dict[str, Any] = self.step._templar.template(written)
+        found = evaluated(self.step, self.step.task_vars, REACHED)
         return CommandPlace(str(found["inventory_hostname"]), container, found)
 
     def own(self) -> dict[str, Any]:

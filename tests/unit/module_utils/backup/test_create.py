@@ -38,6 +38,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.postgresql im
 )
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.recovery import Recovered
 from ansible_collections.aiia.bulkhead.plugins.module_utils.backup.restore import find_backup
+from ansible_collections.aiia.bulkhead.plugins.module_utils.core.json_with_digest import encode_with_digest
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.process import CHUNK, StreamError, stream
 from ansible_collections.aiia.bulkhead.plugins.module_utils.core.steps import backup_step, sentence
 from ansible_collections.aiia.bulkhead.plugins.module_utils.docker.engine import EngineError
@@ -380,6 +381,12 @@ def test_only_a_whole_manifest_counts(tmp_path: Path) -> None:
         complete_backups(str(tmp_path), "aiia_prod") == []
         and complete_backups(str(tmp_path / "none"), "aiia_prod") == []
     )
+
+
+def test_a_manifest_of_somebody_else_is_left_out(tmp_path: Path) -> None:
+    folder = place(tmp_path, manifest("a"))
+    (folder / MANIFEST).write_bytes(encode_with_digest({"format": FORMAT}))
+    assert complete_backups(str(tmp_path), "aiia_prod") == []
 
 
 def test_a_backup_under_another_name_is_not_the_environments(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_listing_without_an_end(tmp_path: Path) -> None:
     path = tmp_path / "dump"
     path.write_bytes(b"PGDMP")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    server = PostgreSQLServer(Container(HEAD + STAMP + ENDLESS), "c1", "admin")  # type: ignore[arg-type]
+    server = PostgreSQLServer(Container(HEAD + STAMP + ENDLESS), "c1", "admin")
     assert server.head(StoredFile(str(path))) == {"database": "aiia", "server": "17.5", "stamp": "aiia_prod"}
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10, "KiB"
 
@@ -60,8 +60,8 @@ def test_tables_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_name_with_what_python_takes_for_the_end_of_a_line(sign: str) -> None:
     """One role is not taken for two, of which the second could be anybody's."""
     printed = f'"made{sign}aiia_prod",1\nother,2\n'
-    server = PostgreSQLServer(Container(printed=printed), "c1", "admin")  # type: ignore[arg-type]
+    server = PostgreSQLServer(Container(printed=printed), "c1", "admin")
     assert server.query("postgres", "SELECT") == [[f"made{sign}aiia_prod", "1"], ["other", "2"]]
     unquoted = printed.replace('"', "") if "\n" not in sign else printed
-    server = PostgreSQLServer(Container(printed=unquoted), "c1", "admin")  # type: ignore[arg-type]
+    server = PostgreSQLServer(Container(printed=unquoted), "c1", "admin")
     assert len(server.query("postgres", "SELECT")) == 2

@@ -316,7 +316,12 @@ def test_a_job_that_breaks_on_a_full_disk_tells_the_webhook_all_the_same(
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps({"notify": {"url": "https://hooks.example.com/x"}}))
     monkeypatch.setattr(sys, "argv", [str(folder / "backup.pyz")])
-    monkeypatch.setattr(scheduled_run, "deliver", lambda _to, payload: str(told.append(payload) or ""))
+
+    def deliver(_to: object, payload: object) -> str:
+        told.append(payload)
+        return ""
+
+    monkeypatch.setattr(scheduled_run, "deliver", deliver)
     monkeypatch.setattr(Tree, "write", full)
     assert scheduled_run.end(fail) == 1
     said = capsys.readouterr().err

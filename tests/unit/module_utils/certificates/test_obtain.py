@@ -203,7 +203,8 @@ def test_nginx_does_not_take_it(served: Stage) -> None:
 
 
 def test_a_reload_that_never_ends_holds_no_lock_for_ever(served: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    docker, limits = served.engine.docker, []
+    docker = served.engine.docker
+    limits: list[Any] = []
 
     def noted(*args: str, **options: Any) -> tuple[int, str, str]:
         limits.extend(options.get("limit") for word in args[:1] if word == "exec")

@@ -218,6 +218,12 @@ def verbs(running: Running, moves: bool, check: bool = False, **settings: Any) -
     return [step.verb for step in made.bring(check)]
 
 
+def test_without_a_free_port_nothing_is_moved(taken: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_module, "_MEANWHILE", range(18080, 18082))
+    with pytest.raises(DoorError, match="all ports from 18080 to 18081 of this machine are taken"):
+        verbs(taken, moves=True)
+
+
 def test_from_published_ports_to_the_doors_own(taken: Running, tables: Tables) -> None:
     with pytest.raises(DoorError, match=r"port 443 is taken by container aiia_prod_nginx: .*bulkhead_edge_move: true"):
         verbs(taken, moves=False)

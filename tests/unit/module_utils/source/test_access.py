@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source import access, git
 from ansible_collections.aiia.bulkhead.plugins.module_utils.source.access import DeployKey
 from ansible_collections.aiia.bulkhead.plugins.module_utils.source.checkout import Checkout
+from ansible_collections.aiia.bulkhead.plugins.module_utils.source.git import GitError
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.secrets.generate import generate
 
 HOSTS = "git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG\n"
@@ -92,7 +95,18 @@ def test_only_ssh_gets_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_without_host_keys_the_users_own_count() -> None:
     with DeployKey("key").opened(os.getuid()) as (command, descriptors):
+        assert command.startswith(f"{access.SSH} ") and "ConnectTimeout" in access.SSH and "ServerAlive" in access.SSH
         assert len(descriptors) == 1 and "KnownHosts" not in command
         assert os.pread(descriptors[0], 10, 0) == b"key\n"
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptors[0])
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks for the end of a fetch, and the environment is locked meanwhile."""
+    assert "http.lowSpeedTime=120" in git._NO_STALLS
+    monkeypatch.setattr(git, "_NO_STALLS", ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=1"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.git"
+        with pytest.raises(GitError, match="cannot be read"):
+            Checkout(Module(tmp_path), str(tmp_path), url, "main").remote_commit()
