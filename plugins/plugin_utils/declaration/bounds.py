@@ -18,6 +18,12 @@ LONGEST = 1 << 20
 #: How deep collections may be nested. Python's own limit is 1000 calls, and C code crashes on deep ones.
 DEEPEST = 100
 
+#: The longest number, in bits: Python writes none of more than 4300 digits.
+_LONGEST_NUMBER = 10000
+#: The same in YAML, where it may be hexadecimal: what may hold one, and what is one unless it is quoted.
+_MAY_BE_LONG = re.compile(r"[0-9a-fA-F_:]{1000}")
+_LONG = re.compile(r"[-+]?[0-9][0-9a-fA-FxXbo_:]{1000,}\Z")
+
 #: What can open a collection in YAML, other than an indentation.
 _OPENERS = ("[", "{", "- ", "-\t", "? ", "?\t")
 
@@ -43,7 +49,7 @@ def room_after(value: Any, room: int, depth: int = DEEPEST) -> int:
         return room - len(value) - 1
     room -= 1
     if isinstance(value, int):
-        return room - (value.bit_length() >> 3)
+        return room - (value.bit_length() >> 3) if value.bit_length() <= _LONGEST_NUMBER else -1
     if not isinstance(value, (dict, list, tuple)):
         return room
     if not depth:
@@ -65,7 +71,8 @@ def yaml_problem(text: str) -> str:
     if len(text) > LONGEST:
         return f"it is longer than {LONGEST} characters"
     openers = sum(map(text.count, _OPENERS))
-    if openers < DEEPEST and " " * DEEPEST not in text and not ("*" in text and "&" in text):
+    nested = openers >= DEEPEST or " " * DEEPEST in text or ("*" in text and "&" in text)
+    if not nested and not _MAY_BE_LONG.search(text):
         return ""
     try:
         return _problem_of_events(text)
@@ -107,6 +114,8 @@ def _problem_of_events(text: str) -> str:
                 return f"its alias *{event.anchor} stands for something that it is a part of"
             size += found
         elif isinstance(event, yaml.ScalarEvent):
+            if event.implicit[0] and _LONG.match(event.value):
+                return f"the number {event.value[:20]}… is longer than any that can be meant"
             if event.anchor:
                 sizes[event.anchor] = len(event.value) + 1
             size += len(event.value) + 1

@@ -15,7 +15,7 @@ HIDDEN = "********"
 _IN_URL = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]+(?=@)")
 #: Two variables of Bulkhead are called after secrets and never hold one: an action, and a secret's name.
 _ASSIGNED = re.compile(
-    r"\b(?!bulkhead_secret(?:_name)?=)(\w*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|API_?KEY)\w*[\"']?\s*=\s*)"
+    r"\b(?!bulkhead_secret(?:_name)?=)(\w*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|API_?KEY)\w{0,200}[\"']?\s*=\s*)"
     r"(\"[^\"]*\"|'[^']*'|[^\s\"'`;]+)",
     re.IGNORECASE,
 )

@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from ..hosts import as_read
 from ..model import Environment, Fleet
+from ..numbers import number_of
 from .ownership import is_common, spellings
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -154,7 +155,8 @@ class TokenIndex:
 
     def _may_be_port(self, host: str, port: str) -> bool:
         """Whether a host and port of a URL are published by an environment on some machine."""
-        return f"{int(port)}/tcp" in self._published and (host.lower() in _MACHINE_ITSELF or host in self._addressed)
+        at_all = host.lower() in _MACHINE_ITSELF or host in self._addressed
+        return at_all and f"{number_of(port)}/tcp" in self._published
 
     def _owner_of_host(self, written: str) -> str:
         """The environment whose domain a host name is, or the name of a file that belongs to a domain."""
@@ -222,7 +224,7 @@ class TokenIndex:
     def _in_urls(self, text: str, machine: str) -> Iterator[Token]:
         for match in _URL_PORT.finditer(text):
             if match[1].lower() in _MACHINE_ITSELF or match[1] == machine:
-                owner = self._ports.get((machine, f"{int(match[2])}/tcp"))
+                owner = self._ports.get((machine, f"{number_of(match[2])}/tcp"))
                 if owner:
                     yield owner, f"{match[1]}:{match[2]}", match.start(1)
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..model import Environment
+from ..numbers import number_of
 
 _WORDS = re.compile(r"[a-z]+")
 
@@ -89,7 +90,7 @@ def command_text(service: Mapping[str, Any]) -> str:
 def replicas_of(service: Mapping[str, Any]) -> int:
     """The number of a service's containers, by ``deploy.replicas`` or ``scale``."""
     count = (service.get("deploy") or {}).get("replicas", service.get("scale"))
-    return int(str(count)) if str(count or "").isdigit() else 1
+    return number_of(str(count)) if str(count or "").isdecimal() else 1
 
 
 def restart_policy(definition: Mapping[str, Any]) -> str:

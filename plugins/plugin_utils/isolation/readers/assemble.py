@@ -29,6 +29,7 @@ from ..model import (
     Where,
 )
 from ..naming import normalise_project, swarm_scope, words_of
+from ..numbers import number_of
 from .beside import default_files, ignore_files, known_or_sealed, nginx_mounts
 from .claims_endpoints import claims_endpoints
 from .compose.claims import claims_compose
@@ -383,7 +384,7 @@ class _Assembly:
                     published = str(port.get("published", ""))
                     local = str(port.get("host_ip") or "").strip("[]").startswith(("127.", "::1"))
                     if port.get("target") == target and published.isdecimal() and not local:
-                        return int(published)
+                        return number_of(published)
         return None
 
     def _machine_path(self, path: str) -> str:

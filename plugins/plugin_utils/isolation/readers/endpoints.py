@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote
 
 from ..hosts import as_read, canonical_host
 from ..model import Environment, Setting, Where
+from ..numbers import number_of
 
 
 def _by_word(**kinds: str) -> dict[str, str]:
@@ -182,7 +183,7 @@ def host_and_port(text: str, port: int = 0) -> tuple[str, int]:
         host, _unused, tail = text.partition(":")
     else:
         host, tail = text, ""
-    return canonical_host(host), int(tail) if tail.isdecimal() else port
+    return canonical_host(host), number_of(tail) if tail.isdecimal() else port
 
 
 def _parse_keywords(text: str) -> Endpoint | None:
@@ -190,7 +191,7 @@ def _parse_keywords(text: str) -> Endpoint | None:
     host = keywords.get("host") or keywords.get("hostaddr")
     if not host or len(keywords) < 2:
         return None
-    port = int(keywords["port"]) if keywords.get("port", "").isdecimal() else 5432
+    port = number_of(keywords["port"]) if keywords.get("port", "").isdecimal() else 5432
     options = {"options": keywords["options"]} if "options" in keywords else {}
     return Endpoint(
         "database",
@@ -247,7 +248,7 @@ def _discrete(environment: Environment, service: str, settings: Mapping[str, Set
         port = known["port"].text if "port" in known else ""
         endpoint = Endpoint(
             family,
-            _hosts(host.text, int(port) if port.isdecimal() else _PORTS[family]),
+            _hosts(host.text, number_of(port) if port.isdecimal() else _PORTS[family]),
             known["name"].text if "name" in known else ("0" if family == "redis" else ""),
             known["user"].text if "user" in known else "",
             known["password"].text if "password" in known else "",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ReaderError
 from ..model import Claim, Where
+from ..numbers import number_of
 
 _PAIR = re.compile(r"(?<!\w)(\w+)\s*=\s*('(?:[^']|'')*'|\S*)")
 _LINE = re.compile(r"\s*(\"(?:[^\"]|\"\")+\"|[^=\s]+)\s*=\s*(.*?)\s*$")
@@ -82,7 +83,7 @@ def _database(name: str, value: str, where: Where) -> PooledDatabase:
     return PooledDatabase(
         name,
         options.get("host", ""),
-        int(port) if port.isdecimal() else 5432,
+        number_of(port) if port.isdecimal() else 5432,
         options.get("dbname", "" if name == "*" else name),
         options.get("user", ""),
         where,

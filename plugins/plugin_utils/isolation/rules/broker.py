@@ -34,7 +34,9 @@ _SHARING = {
 
 #: The most other environments that a finding names.
 _NAMED = 5
-_BEAT = re.compile(r"\bcelery\b.*\bbeat\b|\bcelery\b.*\bworker\b.*\s(?:-B\b|--beat\b)", re.DOTALL)
+#: Words of a command, each searched for behind the one before: one expression of them all takes the square of the time.
+_CELERY, _PURGE, _BEAT, _WORKER = (re.compile(rf"\b{word}\b") for word in ("celery", "purge", "beat", "worker"))
+_WITH_BEAT = re.compile(r"\s(?:-B\b|--beat\b)")
 
 
 @rule("foreign-broker", "RC-12", "RC-03", severity=Severity.CRITICAL)
@@ -297,13 +299,25 @@ def _purges(environment: Environment) -> Iterator[tuple[str, Where]]:
         if "purge" in argv and any(word.rpartition("/")[2] == "celery" for word in argv):
             yield " ".join(argv), reference.where
     for project, name, service in environment.services():
-        if re.search(r"\bcelery\b.*\bpurge\b", command_text(service)):
+        if any(_in_turn(line, _CELERY, _PURGE) for line in command_text(service).split("\n")):
             yield command_text(service), project.where("services", name, "command")
+
+
+def _in_turn(text: str, *words: re.Pattern[str]) -> bool:
+    """Whether a text has all of these, each behind the one before."""
+    place = 0
+    for word in words:
+        found = word.search(text, place)
+        if found is None:
+            return False
+        place = found.end()
+    return True
 
 
 def _beats(environment: Environment) -> Iterator[tuple[str, int, Where]]:
     """Yield the services that schedule, with their numbers of replicas."""
     for project, name, service in environment.services():
-        if _BEAT.search(command_text({**service, "healthcheck": None})):
+        command = command_text({**service, "healthcheck": None})
+        if _in_turn(command, _CELERY, _BEAT) or _in_turn(command, _CELERY, _WORKER, _WITH_BEAT):
             replicas = (service.get("deploy") or {}).get("replicas") or service.get("scale") or 1
             yield name, int(replicas), project.where("services", name)

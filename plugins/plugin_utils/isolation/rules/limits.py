@@ -12,6 +12,7 @@ from typing import Any
 from ..facts.capacity import GIB, gibibytes, memory_limit, size
 from ..facts.production import is_production
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..numbers import number_of
 from ..wording import listing
 from . import Hit, Judgement, rule
 
@@ -109,7 +110,7 @@ def _boundless(logging: Mapping[str, Any]) -> str:
     if driver == "json-file" and (not asked or asked.startswith("-")):
         return "its json-file log has no max-size"
     files = _option(logging, "max-file")
-    total = size(asked) * (int(files) if files.isdecimal() else 1)
+    total = size(asked) * (number_of(files) if files.isdecimal() else 1)
     return f"its log may take {gibibytes(total)}" if total > _MOST_LOG else ""
 
 

@@ -15,6 +15,7 @@ from ..facts.server_owner import Server, resolver
 from ..facts.servers import Placed, behind, is_pooler, of_family, pgbouncers, service_of, shared
 from ..facts.service_kinds import command_text
 from ..model import Environment, Fleet, Severity, Where
+from ..numbers import number_of
 from ..wording import listing
 from . import Hit, Judgement, rule
 from .database_scripts import statements
@@ -158,11 +159,11 @@ def _pool_size(environment: Environment) -> tuple[int, Where] | None:
     for config in pgbouncers(environment):
         for name in ("max_db_connections", "default_pool_size"):
             if config.settings.get(name, "").isdecimal() and config.settings[name] != "0":
-                each = int(config.settings[name]) * (max(1, len(config.databases)))
+                each = number_of(config.settings[name]) * (max(1, len(config.databases)))
                 return each, config.places[name]
     for setting in environment.settings:
         if _POOL_SIZES.match(setting.key) and setting.text.isdecimal():
-            return int(setting.text), setting.where
+            return number_of(setting.text), setting.where
     return None
 
 
@@ -171,7 +172,7 @@ def _max_connections(fleet: Fleet, server: Server, owners: Sequence[str]) -> int
     texts = [command_text(definition)] if definition else []
     for prefix in owners:
         texts += [document.text for document in fleet.by_prefix[prefix].documents if "max_connections" in document.text]
-    return next((int(match[1]) for match in map(_LIMIT.search, texts) if match), _MAX_CONNECTIONS)
+    return next((number_of(match[1]) for match in map(_LIMIT.search, texts) if match), _MAX_CONNECTIONS)
 
 
 def _has_connection_limit(environment: Environment) -> bool:

@@ -18,6 +18,7 @@ from ..facts.effects import removing_files
 from ..facts.ownership import owner_of_name
 from ..facts.server_owner import resolver
 from ..model import ComposeProject, Environment, Fleet, Severity, Where
+from ..numbers import number_of
 from ..readers.shell.docker_call import DockerCall
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -101,7 +102,7 @@ def opened_port(fleet: Fleet) -> Judgement:
 def _opened(entry: str) -> tuple[str, int]:
     """The host, empty for the machine, and the port of an entry such as ``25``, ``8125/udp`` or ``10.0.0.5:25``."""
     host, _colon, port = entry.partition("/")[0].rpartition(":")
-    return host.strip("[]").lower(), int(port) if port.isdecimal() else 0
+    return host.strip("[]").lower(), number_of(port) if port.isdecimal() else 0
 
 
 @rule("host-network", "NW-08", severity=Severity.HIGH, of_machine=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 
 from ..facts.server_owner import resolver
 from ..facts.servers import of_family
@@ -44,10 +45,11 @@ def foreign_url(fleet: Fleet) -> Judgement:
 
 def _addresses(fleet: Fleet) -> Iterator[tuple[str, str, str, int, Where, str]]:
     """Yield hosts and ports that settings name as web addresses: (environment, key, host, port, place, service)."""
-    for use in of_family(fleet, "web"):
-        if kind_of(use.use.key) not in _TRUST:
-            for host, port in use.use.endpoint.hosts:
-                yield use.owner, use.use.key, host, port, use.use.where, use.use.service
+    # One use for each of its servers follows the other, and each names all of them.
+    for use, _places in groupby(placed.use for placed in of_family(fleet, "web")):
+        if kind_of(use.key) not in _TRUST:
+            for host, port in use.endpoint.hosts:
+                yield use.owner, use.key, host, port, use.where, use.service
     for environment in fleet.environments:
         for setting in environment.settings:
             bare = kind_of(setting.key) == BASE_URL or (_BARE_HOST.match(setting.key) and not kind_of(setting.key))

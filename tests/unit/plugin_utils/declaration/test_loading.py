@@ -44,8 +44,10 @@ BAD = {
     "map": ("a:\n" + "".join(" " * level + "b:\n" for level in range(1, 300)), f"nested deeper than {DEEPEST} levels"),
     "json": ('{"a": ' + "[" * 500 + "]" * 500 + "}", f"nested deeper than {DEEPEST} levels"),
     "long": ("a: " + "x" * (1 << 20), "longer than"),
-    "slow": ("a: " + ":".join(["1"] * 200_000), "takes too long"),
-    "number": ("a: " + "1" * 5000, "Exceeds the limit"),
+    "slow": ("a: " + ":".join(["1"] * 200_000), "is longer than any that can be meant"),
+    "number": ("a: " + "1" * 5000, "is longer than any that can be meant"),
+    "hexadecimal": ("a: [b, {c: -0x" + "f" * 5000 + "}]", "the number -0xfffffffffffffffff… is longer"),
+    "sexagesimal": ("a: " + ":".join(["9"] * 2500), "is longer than any that can be meant"),
     "vault": ("a: !vault [1]", "!vault"),
     "broken": ("a: [", "YAML"),
     "list of all": ("- a", "it holds no variables"),
@@ -76,6 +78,7 @@ def test_a_file_that_is_not_read_is_named(tmp_path: Path, name: str) -> None:
         bomb(3),
         "a: '&x *y " + "[{" * 300 + "'",
         "a: |\n" + " " * 200 + "x\n",
+        "a: '0x" + "f" * 5000 + "'\nb: " + "f" * 5000 + "\nc: 0x" + "f" * 990 + "\n",
         '{"a":\t[' + "[1]," * 200 + "[1]]}",
         "- &a x\n" * 100,
         "",
@@ -91,6 +94,13 @@ def test_the_same_aliases_are_many_values_where_nobody_counts(tmp_path: Path) ->
     found = loader(str(tmp_path), None).load_from_file(str(tmp_path / "bomb.yml"))
     assert yaml_problem(bomb(6)) == "" and room_after(found, 1 << 20) < (1 << 20) - 10**5
     assert seal(found) is found
+
+
+def test_a_number_that_python_cannot_write() -> None:
+    """An expression may make one: ``int(base=16)``."""
+    assert room_after(1 << 20_000, 1 << 20) < 0 < room_after([1 << 9_000], 1 << 20)
+    with pytest.raises(ValueError, match="limit"):
+        str(1 << 20_000)
 
 
 def test_links_make_no_directory_endless(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...errors import ReaderError
+from ...numbers import number_of
 
 _PROPAGATION = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 _SIZE = re.compile(r"(\d+(?:\.\d+)*) ?([kKmMgGtTpP])?[iI]?[bB]?\Z")
@@ -104,7 +105,7 @@ def port_range(text: str, whole: str = "") -> tuple[int, int]:
     low, dash, high = text.partition("-")
     if not low.isdecimal() or (dash and not high.isdecimal()):
         raise _bad(f"invalid port {whole or text!r}")
-    first, last = int(low), int(high) if dash else int(low)
+    first, last = number_of(low), number_of(high) if dash else number_of(low)
     if first > last or last > 65535:
         raise _bad(f"invalid port {whole or text!r}")
     return first, last
@@ -234,7 +235,10 @@ def _parse_size(value: str) -> int:
     match = _SIZE.match(value)
     if not match or match[1].count(".") > 1:
         raise _bad(f"invalid size {value!r}")
-    return int(float(match[1]) * 1024 ** _POWERS[(match[2] or "").lower()])
+    size = float(match[1]) * 1024 ** _POWERS[(match[2] or "").lower()]
+    if math.isinf(size):
+        raise _bad(f"invalid size {value[:20]}…")
+    return int(size)
 
 
 def parse_duration(value: Any) -> int:
@@ -254,6 +258,8 @@ def parse_duration(value: Any) -> int:
         position = match.end()
     if not rest:
         raise _bad("invalid empty duration")
+    if math.isinf(total):
+        raise _bad(f"invalid duration {text[:20]}…")
     return sign * round(total)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...model import WORLD, Claim, Directive, Reference, Where
+from ...numbers import number_of
 
 #: Directives that pass a request to another server.
 PASSES = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass")
@@ -110,13 +111,13 @@ def _listen(directive: Directive) -> Listen | None:
     if not directive.args or directive.args[0].startswith("unix:"):
         return None
     spot, flags = directive.args[0], frozenset(directive.args[1:])
-    if spot.isdigit():
-        return Listen("", int(spot), flags, directive.where)
+    if spot.isdecimal():
+        return Listen("", number_of(spot), flags, directive.where)
     match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+))?", spot)
     if match is None:
         return None
     address = "" if match[1] in ("*", "0.0.0.0", "[::]") else match[1]
-    return Listen(address, int(match[2] or 80), flags, directive.where)
+    return Listen(address, number_of(match[2] or "80"), flags, directive.where)
 
 
 def upstreams(directives: Sequence[Directive]) -> list[Upstream]:
@@ -226,7 +227,7 @@ def _split(text: str, scheme: str) -> tuple[str, int | None, bool] | None:
         return None
     host = match["host"].strip("[]").lower()
     default = _DEFAULT_PORTS.get(match["scheme"] or scheme)
-    port = int(match["port"]) if match["port"] else default
+    port = number_of(match["port"]) if match["port"] else default
     return host, port, match["port"] is not None
 
 
