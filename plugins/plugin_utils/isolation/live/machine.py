@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ....module_utils.docker.labels import PREFIX
+from ....module_utils.docker.labels import PREFIX, WORKING_DIRECTORY
 from ..declared import is_routed
 from ..facts.ownership import inside
 from ..model import Claim, Environment, Finding, Severity, Where
@@ -126,8 +126,13 @@ def _other_directory(environment: Environment, observation: Mapping[str, Any]) -
     """The same prefix was deployed here to another directory, probably by another inventory."""
     entry = observation["registry"].get(environment.prefix) or _elsewhere(observation).get(environment.prefix) or {}
     directory, places = str(entry.get("directory") or ""), observation["places"]
-    same = places.get(directory, directory) == places.get(environment.directory, environment.directory)
-    if directory and not same and is_there(entry, observation):
+    here = places.get(environment.directory, environment.directory)
+    same = places.get(directory, directory) == here
+    # An entry may outlive its environment: then everything that runs by this name was deployed here.
+    running = [container["labels"] for container in observation["containers"]]
+    origins = [labels.get(WORKING_DIRECTORY, "") for labels in running if labels.get(PREFIX) == environment.prefix]
+    gone = bool(origins) and all(places.get(origin, origin) == here for origin in origins)
+    if directory and not same and not gone and is_there(entry, observation):
         yield _finding(
             environment,
             "other-directory",

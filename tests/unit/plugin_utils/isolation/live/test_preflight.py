@@ -39,6 +39,7 @@ from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.live_rules
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Claim, Where
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.naming import firewall_chain
 from unit.plugin_utils.isolation.live.observations import (
+    DIRECTORY,
     INPUT,
     PROJECT,
     container,
@@ -60,6 +61,13 @@ BAD: dict[str, tuple[str, int, dict[str, Any]]] = {
     "our prefix from another directory": (
         "other-directory", 4,
         {"registry": {OURS: entry(OURS, directory="/srv/elsewhere")}, "files": {"/srv/elsewhere": {".env": "1"}}},
+    ),
+    "our prefix from another state directory": (
+        "other-directory", 4,
+        {
+            "elsewhere": {OURS: entry(OURS, directory="/srv/elsewhere")},
+            "containers": [deployed(OURS), container("x", labels(OURS, **{DIRECTORY: "/srv/elsewhere"}))],
+        },
     ),
     "our maintenance page": ("in-maintenance", 1, {"maintenance": [HOME]}),
     "an open engine": ("open-engine", 4, {"sockets": [{"address": "", "port": 2375, "process": ""}]}),
@@ -111,6 +119,9 @@ NEAR: dict[str, dict[str, Any]] = {
     "another environment was on another machine": {"registry": {THEIRS: entry(THEIRS, machine_id="machine-2")}},
     "our prefix from another directory of which nothing is left": {
         "registry": {OURS: entry(OURS, directory="/srv/elsewhere")},
+    },
+    "our prefix from another state directory, and all that runs is from here": {
+        "elsewhere": {OURS: entry(OURS, directory="/srv/elsewhere")}, "containers": [deployed(OURS)],
     },
     "our directory by another name": {
         "registry": {OURS: entry(OURS, directory="/link")}, "files": {"/link": {".env": "1"}},
