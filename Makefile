@@ -1,7 +1,7 @@
 # What a person types here. `make help` lists it.
-# The distribution's Python where it is new enough: servers run modules with it, and it is faster than a Python that was
-# compiled without the same optimisations.
-PYTHON ?= $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/)python3
+# The distribution's Python where it is new enough and can make a virtual environment: servers run modules with it, and it
+# is faster than a Python that was compiled without the same optimisations.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/)python3
 VENV := .venv/bin
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
