@@ -55,7 +55,6 @@ class Rolling:
         if forced:
             self.serving.recreate(service)
         else:
-            self.serving.stop(self.run.containers.of_service(service))  # not left to Compose: the run sees how they end
             self.serving.replace(service)
         self.dismiss(service)
 

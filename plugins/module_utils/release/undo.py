@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..core.errors import Failure
-from ..docker.containers import condition, labels_of, name_of
+from ..docker.containers import labels_of, name_of
 from ..docker.labels import SERVICE
 from .comparison import misled
 from .front_door import has_sockets
@@ -66,9 +66,7 @@ class Undo:
         started = [container for container in self._started() if labels_of(container).get(SERVICE) not in kept]
         self.rollout.serving.remove(started)
         # What runs now may have taken files of the failed release; what starts from here on has the earlier ones.
-        restarts = self.run.containers.restarts()
-        ended = {one["Id"] for one in self.run.containers if condition(one).startswith(("exited", "dead"))}
-        self.run.before = {identity: count for identity, count in restarts.items() if identity not in ended}
+        self.run.before = self.run.containers.restarts()
         before = self.releases.services(in_force) if in_force else self.comparison.services
         services = [service for service in before if service.key in kept]
         names = self._misled | {service.name for service in self.rollout.serving.brought}

@@ -18,7 +18,7 @@ from ansible_collections.aiia.bulkhead.plugins.module_utils.release.plan import 
 from ansible_collections.aiia.bulkhead.plugins.module_utils.release.store import Releases
 from ansible_collections.aiia.bulkhead.plugins.module_utils.state.deployed import current_release
 from unit.module_utils.deployments import WEB, Machine, files, roll_back
-from unit.module_utils.fake_engine import COMPOSE_FILE, NAMES, PROJECT, compose_text, file, service
+from unit.module_utils.fake_engine import COMPOSE_FILE, PROJECT, compose_text, file, service
 from unit.module_utils.rolled import ROLLING, Rolled
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -254,7 +254,7 @@ def prepared(machine: Machine) -> list[str]:
     return [call.split(" web ")[1] for call in machine.engine.calls if "--rm" in call and " web " in call]
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "gone"], ids=["application", "worker", "service that is gone"])
+@pytest.mark.parametrize("name", ["worker", "gone"], ids=["worker", "service that is gone"])
 def test_a_container_that_was_killed_is_told(rolled: Rolled, name: str) -> None:
     """It did not end within its grace period: what it was doing may be half done."""
     services = [service("web", **ROLLING), service("db", awaited=True), service("worker"), service("gone")]
@@ -266,7 +266,7 @@ def test_a_container_that_was_killed_is_told(rolled: Rolled, name: str) -> None:
     del images["gone"]
     rolled.deploy(files=[file(COMPOSE_FILE, compose_text(**images)), conf], services=services[:3])
     assert [step for step in rolled.tried if step.startswith("killed")] == [
-        f"killed {NAMES.get(name, name)}: it did not end within its grace period (stop_grace_period of its service)"
+        f"killed {name}: it did not end within its grace period (stop_grace_period of its service)"
     ]
 
 
