@@ -157,7 +157,7 @@ def lines(rounds: int) -> Iterator[Line | str]:
 
 def _ansible_alone(script: float, rounds: int) -> Line:
     """What the script would take behind a run of Ansible that calls as many modules as a deployment before the new
-    version serves, none of which does anything: nothing that Ansible runs is faster."""
+    version serves, none of which does anything: no deployment of so many calls is faster."""
     empty = statistics.median(seconds(no_change.empty) for _round in range(rounds))
     said = f"three modules that do nothing {empty:.2f} s, the script {script:.2f} s"
     return Line(
