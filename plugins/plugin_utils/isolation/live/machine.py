@@ -19,6 +19,7 @@ from ..redaction import redact
 from ..wording import some
 from .capacity import capacity
 from .encryption import encryption
+from .ownership import real_path
 from .registered import is_there
 
 #: The port on which a Docker engine listens without authentication.
@@ -125,13 +126,12 @@ def _identity(environment: Environment, observation: Mapping[str, Any]) -> Itera
 def _other_directory(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """The same prefix was deployed here to another directory, probably by another inventory."""
     entry = observation["registry"].get(environment.prefix) or _elsewhere(observation).get(environment.prefix) or {}
-    directory, places = str(entry.get("directory") or ""), observation["places"]
-    here = places.get(environment.directory, environment.directory)
-    same = places.get(directory, directory) == here
+    directory, here = str(entry.get("directory") or ""), real_path(observation, environment.directory)
+    same = real_path(observation, directory) == here
     # An entry may outlive its environment: then everything that runs by this name was deployed here.
     running = [container["labels"] for container in observation["containers"]]
     origins = [labels.get(WORKING_DIRECTORY, "") for labels in running if labels.get(PREFIX) == environment.prefix]
-    gone = bool(origins) and all(places.get(origin, origin) == here for origin in origins)
+    gone = bool(origins) and all(real_path(observation, origin) == here for origin in origins)
     if directory and not same and not gone and is_there(entry, observation):
         yield _finding(
             environment,
@@ -284,7 +284,7 @@ def moved_checkout(environment: Environment, prefix: str, observation: Mapping[s
 def _shared_checkout(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """An environment's checkout that is a link out of its directory, or shares another environment's repository."""
     own = observation["checkouts"].get(environment.directory) or {}
-    real = str(observation["places"].get(environment.directory, environment.directory))
+    real = real_path(observation, environment.directory)
     place = str(own.get("place") or "")
     if place and not inside(place, real):
         yield _finding(

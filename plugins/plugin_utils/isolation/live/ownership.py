@@ -95,18 +95,18 @@ def _adopted_volumes(environment: Environment, observation: Mapping[str, Any]) -
         yield _finding(environment, "adopted-volume", Severity.CRITICAL, f"volume {name}", message, fix, "VP-01")
 
 
-def _real(observation: Mapping[str, Any], path: str) -> str:
+def real_path(observation: Mapping[str, Any], path: str) -> str:
     """A path with the links resolved that the observation knows."""
     return posixpath.normpath(str(observation["places"].get(path, path) or "/"))
 
 
 def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers of this environment's Compose project that were started from another directory."""
-    project, directory = _project(environment), _real(observation, environment.directory)
+    project, directory = _project(environment), real_path(observation, environment.directory)
     for container in observation["containers"]:
         labels = container["labels"]
         where = labels.get(WORKING_DIRECTORY, "")
-        if labels.get(PROJECT) == project and _real(observation, where) != directory:
+        if labels.get(PROJECT) == project and real_path(observation, where) != directory:
             yield _finding(
                 environment,
                 "foreign-project",
@@ -123,10 +123,10 @@ def _foreign_project(environment: Environment, observation: Mapping[str, Any]) -
 
 def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers started from this environment's directory as another project, such as a renamed one leaves behind."""
-    project, directory = _project(environment), _real(observation, environment.directory)
+    project, directory = _project(environment), real_path(observation, environment.directory)
     for container in observation["containers"]:
         labels = container["labels"]
-        here = _real(observation, labels.get(WORKING_DIRECTORY, "/")) == directory
+        here = real_path(observation, labels.get(WORKING_DIRECTORY, "/")) == directory
         if labels.get(PROJECT, project) != project and here:
             yield _finding(
                 environment,
@@ -144,11 +144,11 @@ def _zombies(environment: Environment, observation: Mapping[str, Any]) -> Iterat
 
 def _unknown_service(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Containers of this environment's project that no deployment made and that belong to no declared service."""
-    project = _project(environment)
+    project, directory = _project(environment), real_path(observation, environment.directory)
     services = {name for _project, name, _service in environment.services()}
     for container in observation["containers"]:
         labels = container["labels"]
-        here = _real(observation, labels.get(WORKING_DIRECTORY, "")) == _real(observation, environment.directory)
+        here = real_path(observation, labels.get(WORKING_DIRECTORY, "")) == directory
         if labels.get(PROJECT) != project or not here or labels.get(PREFIX) == environment.prefix:
             continue
         if labels.get(SERVICE) in services or labels.get(ONE_OFF) == "True":
@@ -203,7 +203,7 @@ def _mixed_networks(environment: Environment, observation: Mapping[str, Any]) ->
 def _foreign_mounts(environment: Environment, observation: Mapping[str, Any]) -> Iterator[Finding]:
     """Others' containers that mount this environment's volumes or files."""
     project, volumes = _project(environment), _own_names(environment, "volume")
-    directories = {environment.directory, _real(observation, environment.directory)}
+    directories = {environment.directory, real_path(observation, environment.directory)}
     for container in observation["containers"]:
         if container["labels"].get(PROJECT) == project:
             continue
