@@ -19,6 +19,7 @@ from ...module_utils.release.service import DeclaredService
 from ..declaration.guarded_ports import allowed_port
 from ..isolation import naming
 from ..isolation.facts.service_kinds import replicas_of
+from ..isolation.numbers import number_of
 from .backup_parts import backup_parts, check_names
 from .definitions import Definition, merge
 
@@ -271,8 +272,8 @@ def _published(compose: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int,
                 address, _unused, published = text.rpartition(":")[0].rpartition(":")
                 address, protocol = address.strip("[]"), protocol or "tcp"
             low, _unused, high = published.partition("-")
-            if low.isdigit():
-                yield key, protocol, address, int(low), int(high or low)
+            if low.isdecimal():
+                yield key, protocol, address, number_of(low), number_of(high or low)
 
 
 def _is_loopback(address: str) -> bool:

@@ -15,6 +15,7 @@ from ...module_utils.docker.labels import DATA, DATA_NODE_ID, INPUT, RELEASE
 from ..declaration.model import Declaration
 from ..isolation.declared import sockets_directory
 from ..isolation.facts.service_kinds import runs_once
+from ..isolation.numbers import number_of
 from ..isolation.readers.compose.short_forms import parse_ports, parse_size, parse_volume
 from .stack import StackService
 from .swarm_files import SwarmFiles
@@ -192,8 +193,8 @@ class SwarmService:
             for port in [dict(given)] if isinstance(given, Mapping) else parse_ports(str(given)):
                 for key in ("target", "published"):
                     text = str(port.get(key) or "")
-                    if text.isdigit():
-                        port[key] = int(text)
+                    if text.isdecimal():
+                        port[key] = number_of(text)
                     elif text:
                         self._problem(
                             "ports", f"{text} is a range", "write one entry for each port, which Swarm wants"
@@ -222,7 +223,7 @@ class SwarmService:
         condition = _CONDITIONS.get(name)
         if not condition:
             return {}
-        return {"condition": condition, **({"max_attempts": int(attempts)} if attempts.isdigit() else {})}
+        return {"condition": condition, **({"max_attempts": number_of(attempts)} if attempts.isdecimal() else {})}
 
     def _dependencies(self, service: dict[str, Any]) -> None:
         given = service.pop("depends_on", None) or {}

@@ -16,6 +16,7 @@ from math import inf
 from typing import Any
 
 from ..isolation.facts.capacity import cpu_limit, memory_limit, size
+from ..isolation.numbers import number_of
 
 #: What Redis does when its memory is full, by ``bulkhead_redis_use``. A queue must not lose jobs; sessions have an end,
 #: and the ones that are closest to it go first.
@@ -150,6 +151,6 @@ def beyond(definitions: Mapping[str, Mapping[str, Any]], settings: Mapping[str, 
 
 def _may_take(program: str, written: str | None) -> float:
     """The bytes that a setting lets a server take. Redis has no bound at 0, and PostgreSQL counts pages of 8 KiB."""
-    if program == "postgresql" and str(written).isdigit():
-        return int(str(written)) << 13
+    if program == "postgresql" and str(written).isdecimal():
+        return number_of(str(written)) << 13
     return size(written) or (inf if program == "redis" else 0)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..model import Environment, Finding, Severity, Where
+from ..numbers import number_of
 from ..wording import number
 from .health import own_containers
 
@@ -121,7 +122,7 @@ def _memory(environment: Environment, reply: Mapping[str, Any]) -> Iterator[Find
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return number_of(text) if text.isdecimal() else 0
 
 
 def _finding(environment: Environment, rule: str, resource: str, message: str, fix: str) -> Finding:

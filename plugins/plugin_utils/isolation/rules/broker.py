@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from ..facts.compose_calls import commands
 from ..facts.servers import Placed, in_documents, of_family, shared, shared_outside
-from ..facts.service_kinds import command_text
+from ..facts.service_kinds import command_text, replicas_of
 from ..model import Environment, Fleet, Setting, Severity, Where
 from ..wording import listing
 from . import Hit, Judgement, rule
@@ -319,5 +319,4 @@ def _beats(environment: Environment) -> Iterator[tuple[str, int, Where]]:
     for project, name, service in environment.services():
         command = command_text({**service, "healthcheck": None})
         if _in_turn(command, _CELERY, _BEAT) or _in_turn(command, _CELERY, _WORKER, _WITH_BEAT):
-            replicas = (service.get("deploy") or {}).get("replicas") or service.get("scale") or 1
-            yield name, int(replicas), project.where("services", name)
+            yield name, replicas_of(service), project.where("services", name)

@@ -35,6 +35,7 @@ SERVICES = (
     {"mem_limit": "%sg"},
     {"scale": "%s"},
     {"deploy": {"replicas": "%s"}},
+    {"command": "celery -A a beat", "deploy": {"replicas": "%s"}},
     {"stop_grace_period": "%ss"},
     {"logging": {"driver": "json-file", "options": {"max-size": "%sg", "max-file": "%s"}}},
     {"command": "postgres -c max_connections=%s"},

@@ -134,6 +134,7 @@ def test_the_users_settings_win(tmp_path: Path) -> None:
         ("redis", "maxmemory", "0mb"),
         ("redis", "maxmemory", "half"),
         ("postgresql", "shared_buffers", 131072),
+        ("postgresql", "shared_buffers", "9" * 5000),
         ("redis", "maxmemory-policy", "noeviction\nloadmodule /x"),
         ("pgbouncer", "auth_query", "SELECT"),
         ("pgbouncer", "%include", "/etc/passwd"),

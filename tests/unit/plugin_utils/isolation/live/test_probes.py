@@ -250,6 +250,7 @@ NEAR: dict[str, dict[str, Any]] = {
     "data that is saved": {
         "replies": [{**MEMORY, "lines": ["aof_last_write_status:ok", "rdb_last_bgsave_status:ok", "evicted_keys:0"]}],
     },
+    "a number that is none": {"replies": [{**MEMORY, "lines": ["evicted_keys:²"]}]},
     "a collation that nobody changed": {"replies": [{**DATABASE, "lines": ["collation|"]}]},
     "a question of a kind that nobody judges": {"replies": [{**DATABASE, "kind": "other", "code": 1}]},
 }
