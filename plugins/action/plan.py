@@ -38,8 +38,9 @@ class ActionModule(ActionBase):
         }
         _result, arguments = self.validate_argument_spec(specification)
         demanded = arguments["approval"] and not self._task.check_mode
-        ahead = following("plan") if arguments["deploying"] else ""
-        with packed_ahead(self, task_vars or {}, ahead), collector_paused():
+        ahead = following("plan") if arguments["deploying"] else ()
+        # The proof takes as long as two packages: the next step is left with the largest.
+        with packed_ahead(self, task_vars or {}, ahead, 2), collector_paused():
             gate = Gate(self, task_vars or {})
             verdict = gate.prove(arguments["deploying"], approval=demanded)
             plan = "" if arguments["deploying"] or verdict.stopping else write_plan(gate)

@@ -43,11 +43,11 @@ def call_module(
     return in_words(name, answer)
 
 
-def _next(action: Any, name: str, given: Mapping[str, Any]) -> str:
-    """The module that is called after this one; empty where that is not known."""
+def _next(action: Any, name: str, given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The modules that are called after this one; none where that is not known."""
     declaration = getattr(action, "declaration", None)
     if declaration is None or action.nodes is not None or (name == "verify" and not given["token"]):
-        return ""  # a stack has modules of its own, and nothing follows a verification without a deployment
+        return ()  # a stack has modules of its own, and nothing follows a verification without a deployment
     return following(str(action._task.action.rpartition(".")[2]), name, declaration.values)
 
 

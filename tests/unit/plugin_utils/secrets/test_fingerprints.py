@@ -53,6 +53,13 @@ def test_what_nobody_guesses_has_one() -> None:
             assert bits(value) >= STRONG, value
 
 
+def test_each_is_that_of_its_value() -> None:
+    """They are made at the same time, and each keeps its name and its place."""
+    values = {f"NAME_{number}": secrets.token_urlsafe(24) for number in range(9)}
+    found = fingerprints(values, SALT)
+    assert [*found.items()] == [(name, digest(value, SALT)) for name, value in values.items()]
+
+
 def test_public_keys_and_addresses_have_none() -> None:
     values = {"JWT_PUBLIC_KEY": STRONGER, "SENTRY_DSN": f"https://{STRONGER}@sentry.example.com/1", "TOKEN": STRONGER}
     assert list(fingerprints(values, SALT)) == ["TOKEN"]

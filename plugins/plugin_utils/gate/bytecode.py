@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Puts bytecode beside the sources in the package of a module.
+
+Python compiles all that a package holds whenever a module is called: half of the time until the module begins. The
+controller's Python keeps what it compiled beside the sources that it runs itself, and a package can carry that. Python
+takes bytecode of its own version alone (PEP 552 and the magic number before it) and compiles the source otherwise.
+"""
+
+from __future__ import annotations
+
+import marshal
+from importlib.machinery import SourceFileLoader
+from importlib.util import MAGIC_NUMBER, source_hash
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import ansible
+
+#: What a package calls a directory, and where it lies here. What other collections bring is left as it is.
+_DIRECTORIES = {
+    "ansible/": Path(ansible.__file__).parent,
+    "ansible_collections/aiia/bulkhead/": Path(__file__).resolve().parents[3],
+}
+
+#: PEP 552: the bytecode carries a hash of its source, which is not to be checked. Ansible gives all sources the time of
+#: the packing, and the two come in one package.
+_UNCHECKED_HASH = (0b01).to_bytes(4, "little")
+
+
+class PackageWithBytecode(ZipFile):
+    """A package that is written as ever, and bytecode with it."""
+
+    def writestr(self, zinfo_or_arcname: Any, data: Any, *arguments: Any, **options: Any) -> None:
+        """Write a file, and beside a source its bytecode."""
+        super().writestr(zinfo_or_arcname, data, *arguments, **options)
+        name = str(getattr(zinfo_or_arcname, "filename", zinfo_or_arcname))
+        compiled = bytecode(name, data.encode() if isinstance(data, str) else data)
+        if compiled:
+            super().writestr(f"{name}c", compiled, compresslevel=1)
+
+
+def bytecode(name: str, source: bytes) -> bytes:
+    """The content of a ``.pyc`` file for a source of a package.
+
+    Empty for a source that is not a file of Ansible's or of this collection's here, with the same content.
+    """
+    for prefix, directory in _DIRECTORIES.items():
+        path = directory / name.removeprefix(prefix)
+        if name.startswith(prefix) and name.endswith(".py") and path.is_file() and path.read_bytes() == source:
+            code = SourceFileLoader(name, str(path)).get_code(name)
+            return MAGIC_NUMBER + _UNCHECKED_HASH + source_hash(source) + marshal.dumps(code)
+    return b""
