@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,6 +46,13 @@ def test_pipelining_is_set_unless_the_inventory_decides_against_it(variables: An
 
 def test_a_connection_without_pipelining() -> None:
     assert options({}, known=False) == {}
+
+
+def test_python_reads_a_module_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module on this machine inherits the environment of Ansible, and unbuffered standard input is read by bytes."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    options({})
+    assert "PYTHONUNBUFFERED" not in os.environ
 
 
 def test_modules_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
