@@ -6,9 +6,10 @@
 
 Ansible packs a module with all that it imports before it calls it for the first time, and keeps the package for the
 rest of the run. That takes a quarter of a second of processor time for each of a deployment's modules, in which the
-machine has nothing to do; and while the machine works, the controller has nothing to do.
+machine has nothing to do; and while the machine works, the controller has nothing to do. Packages that an earlier run
+made and that still hold are used again.
 
-Where nothing crosses a network, the package carries bytecode too: it is three times as large, and the module begins in
+Where nothing crosses a network, a package carries bytecode too: it is three times as large, and the module begins in
 half the time.
 
 It is about the time of a run, and not the run: whatever goes wrong, Ansible packs as ever.
@@ -25,11 +26,15 @@ from typing import Any
 
 from ansible import constants as C
 
-from .bytecode import PackageWithBytecode
 from .forks import silent_fork
+from .kept_package import KeptPackage
+from .package import Package
 
 #: Seconds that packing may take longer than what this process waits for: the next step would only wait for it.
 _PATIENCE = 5.0
+
+#: How files end that lie beside packages while they are made.
+_UNFINISHED = (".lock", "-part")
 
 #: Any interpreter: it is no part of a package, and Ansible would ask the machine for the right one.
 _INTERPRETER = "/usr/bin/python3"
@@ -62,27 +67,41 @@ def following(step: str, called: str = "", values: Mapping[str, Any] | None = No
 
 @contextmanager
 def packed_ahead(action: Any, task_vars: Mapping[str, Any], names: Sequence[str], at_most: int = 1) -> Iterator[None]:
-    """Have the first ``at_most`` of this collection's modules that are not packed yet packed while this process does
-    something else."""
-    missing = [name for name in names if not _is_packed(name)][:at_most]
+    """Have this collection's modules packed while this process does something else: those that an earlier run has
+    packed, and the first ``at_most`` others."""
+    missing = [name for name in names if not _is_packed(name)]
     if not missing:
         yield
         return
-    with silent_fork(lambda _parent: _pack(action, task_vars, missing), _PATIENCE):
+    with silent_fork(lambda _parent: _pack(action, task_vars, missing, at_most), _PATIENCE):
         yield
 
 
-def _pack(action: Any, task_vars: Mapping[str, Any], names: Sequence[str]) -> None:
-    """What the fork does: have Ansible keep the packages."""
+def _pack(action: Any, task_vars: Mapping[str, Any], names: Sequence[str], at_most: int) -> None:
+    """What the fork does: put packages where Ansible keeps them for this run, or have it make and keep them."""
     gc.disable()  # it would scan all that Ansible has in memory, again and again: half of the packing's time
-    if action._connection.transport == "local":
-        zipfile.ZipFile = PackageWithBytecode  # type: ignore[misc]  # Ansible's packing takes it from there
+    Package.with_bytecode = action._connection.transport == "local"
+    zipfile.ZipFile = Package  # type: ignore[misc]  # Ansible's packing takes it from there
+    kept = {name: KeptPackage(name, "bytecode" if Package.with_bytecode else "sources") for name in names}
     given = {**task_vars, "ansible_python_interpreter": _INTERPRETER}
-    for name in names:
+    for name in [name for name in names if not kept[name].restore(_packages())][:at_most]:
+        Package.sources.clear()
         action._configure_module(module_name=f"aiia.bulkhead.{name}", module_args={}, task_vars=given)
+        for package in _packages_of(name):
+            kept[name].keep(package, Package.sources)
+
+
+def _packages() -> Path:
+    """Where Ansible keeps the packages of this run. Where it keeps them elsewhere, they are made once more, and that
+    changes nothing."""
+    return Path(C.DEFAULT_LOCAL_TMP, "ansiballz_cache")
+
+
+def _packages_of(name: str) -> list[Path]:
+    found = _packages().glob(f"*.bulkhead.plugins.modules.{name}-*")
+    return [path for path in found if not path.name.endswith(_UNFINISHED)]
 
 
 def _is_packed(name: str) -> bool:
-    """Whether the package is there, or another process makes it. Where Ansible keeps it elsewhere, it is packed once
-    more, and that changes nothing."""
-    return any(Path(C.DEFAULT_LOCAL_TMP, "ansiballz_cache").glob(f"*.bulkhead.plugins.modules.{name}-*"))
+    """Whether the package is there, or another process makes it."""
+    return any(_packages().glob(f"*.bulkhead.plugins.modules.{name}-*"))

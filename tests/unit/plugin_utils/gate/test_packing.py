@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from ansible import constants as C
 from ansible.errors import AnsibleError
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.bytecode import bytecode
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.package import bytecode
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.packing import following, packed_ahead
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -36,7 +36,7 @@ from ansible.plugins.action.normal import ActionModule
 from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
 init_plugin_loader()
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.bytecode import bytecode
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.package import bytecode
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.packing import packed_ahead
 
 shell = SimpleNamespace(env_prefix=str)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Puts bytecode beside the sources in the package of a module.
+"""The package in which Ansible sends a module with all that it imports, and bytecode in it.
 
 Python compiles all that a package holds whenever a module is called: half of the time until the module begins. The
 controller's Python keeps what it compiled beside the sources that it runs itself, and a package can carry that. Python
@@ -15,32 +15,51 @@ import marshal
 from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zipfile import ZipFile
 
 import ansible
 
+#: The directory of this collection.
+COLLECTION = Path(__file__).resolve().parents[3]
+
 #: What a package calls a directory, and where it lies here. What other collections bring is left as it is.
-_DIRECTORIES = {
-    "ansible/": Path(ansible.__file__).parent,
-    "ansible_collections/aiia/bulkhead/": Path(__file__).resolve().parents[3],
-}
+_DIRECTORIES = {"ansible/": Path(ansible.__file__).parent, "ansible_collections/aiia/bulkhead/": COLLECTION}
 
 #: PEP 552: the bytecode carries a hash of its source, which is not to be checked. Ansible gives all sources the time of
 #: the packing, and the two come in one package.
 _UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 
 
-class PackageWithBytecode(ZipFile):
-    """A package that is written as ever, and bytecode with it."""
+class Package(ZipFile):
+    """A package that is written as ever, and that notes its sources."""
+
+    #: Whether bytecode is written beside sources.
+    with_bytecode: ClassVar = False
+
+    #: The content of the sources by their names.
+    sources: ClassVar[dict[str, bytes]] = {}
 
     def writestr(self, zinfo_or_arcname: Any, data: Any, *arguments: Any, **options: Any) -> None:
         """Write a file, and beside a source its bytecode."""
         super().writestr(zinfo_or_arcname, data, *arguments, **options)
         name = str(getattr(zinfo_or_arcname, "filename", zinfo_or_arcname))
-        compiled = bytecode(name, data.encode() if isinstance(data, str) else data)
+        source = data.encode() if isinstance(data, str) else data
+        self.sources[name] = source
+        compiled = bytecode(name, source) if self.with_bytecode else b""
         if compiled:
             super().writestr(f"{name}c", compiled, compresslevel=1)
+
+
+def content(name: str) -> bytes | None:
+    """What the file has that a package calls so; None where it is no file of Ansible's or of this collection's."""
+    for prefix, directory in _DIRECTORIES.items():
+        if name.startswith(prefix):
+            try:
+                return (directory / name.removeprefix(prefix)).read_bytes()
+            except OSError:
+                return None
+    return None
 
 
 def bytecode(name: str, source: bytes) -> bytes:
@@ -48,9 +67,8 @@ def bytecode(name: str, source: bytes) -> bytes:
 
     Empty for a source that is not a file of Ansible's or of this collection's here, with the same content.
     """
-    for prefix, directory in _DIRECTORIES.items():
-        path = directory / name.removeprefix(prefix)
-        if name.startswith(prefix) and name.endswith(".py") and path.is_file() and path.read_bytes() == source:
-            code = SourceFileLoader(name, str(path)).get_code(name)
-            return MAGIC_NUMBER + _UNCHECKED_HASH + source_hash(source) + marshal.dumps(code)
-    return b""
+    if not name.endswith(".py") or content(name) != source:
+        return b""
+    prefix = next(prefix for prefix in _DIRECTORIES if name.startswith(prefix))
+    code = SourceFileLoader(name, str(_DIRECTORIES[prefix] / name.removeprefix(prefix))).get_code(name)
+    return MAGIC_NUMBER + _UNCHECKED_HASH + source_hash(source) + marshal.dumps(code)
