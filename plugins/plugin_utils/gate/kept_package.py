@@ -42,7 +42,7 @@ class KeptPackage:
         made = package.read_bytes()
         head = {"ansible": __version__, "name": package.name, "files": files, "digest": _digest(files, made)}
         with suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             _write(self._path, json.dumps(head).encode() + b"\n" + made)
 
     def restore(self, directory: Path) -> bool:

@@ -49,7 +49,12 @@ action = ActionModule(
     shared_loader_obj=SimpleNamespace(module_loader=module_loader),
 )
 pack, packed = module_common.recursive_finder, []
-module_common.recursive_finder = lambda name, *rest: packed.append(name) or pack(name, *rest)
+def note(name, *rest):
+    packed.append(name)
+    with open(sys.argv[2] + ".made", "a") as made:  # by the fork, too
+        made.write(name + "\\n")
+    return pack(name, *rest)
+module_common.recursive_finder = note
 with packed_ahead(action, {}, ("machine_info",)):
     pass
 for name in ("machine_info", "releases"):
@@ -83,6 +88,7 @@ class Action:
 def packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where Ansible keeps the packages of a run."""
     monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "kept"))  # packages of earlier runs, too
     (tmp_path / "ansiballz_cache").mkdir()
     return tmp_path / "ansiballz_cache"
 
@@ -95,9 +101,10 @@ def packed(packages: Path) -> dict[str, int]:
     }
 
 
-def package(transport: str, path: Path) -> list[str]:
+def package(transport: str, path: Path, **variables: str) -> list[str]:
     """Pack ``machine_info`` for a connection. Returns what Ansible packed itself after that."""
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"PYTHONPYCACHEPREFIX": str(path.parent / "kept"), **variables}
     command = [sys.executable, "-c", PROGRAM, transport, str(path)]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -122,6 +129,18 @@ print(ours.__file__, basic.__file__, common.__file__)
 def test_ansible_finds_the_package(transport: str, tmp_path: Path) -> None:
     """Ansible packs nothing that was packed ahead. Control: it does pack another module."""
     assert package(transport, tmp_path / "package.zip") == ["aiia.bulkhead.releases"]
+
+
+def test_a_later_run_makes_no_package(tmp_path: Path) -> None:
+    """The package of an earlier run is taken whole, and that of the other kind of connection is another one."""
+    own, writes = "aiia.bulkhead.releases", {"PYTHONDONTWRITEBYTECODE": ""}
+    assert package("local", tmp_path / "first.zip", **writes) == [own]
+    assert package("local", tmp_path / "second.zip", **writes) == [own]
+    assert package("ssh", tmp_path / "third.zip", **writes) == [own]
+    made = {name: (tmp_path / f"{name}.zip.made").read_text().split() for name in ("first", "second", "third")}
+    both = ["aiia.bulkhead.machine_info", own]
+    assert made == {"first": both, "second": [own], "third": both}
+    assert (tmp_path / "second.zip").read_bytes() == (tmp_path / "first.zip").read_bytes()
 
 
 def test_bytecode_crosses_no_network(tmp_path: Path) -> None:
