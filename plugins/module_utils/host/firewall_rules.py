@@ -12,6 +12,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from ..core.errors import Failure
 from .guarded import DNS, GUARDED, is_guarded
@@ -44,8 +45,14 @@ def parse_save(text: str) -> dict[str, list[str]]:
 
 def option(rule: str, *names: str) -> str:
     """The value of an option of a printed rule, such as ``-j`` or ``--comment``; empty if it has none."""
-    words = shlex.split(rule)
+    words = _words(rule)
     return next((words[at + 1] for at, word in enumerate(words[:-1]) if word in names), "")
+
+
+@lru_cache(maxsize=4096)
+def _words(rule: str) -> tuple[str, ...]:
+    """The words of a printed rule. Each is asked for several times in a run."""
+    return tuple(shlex.split(rule))
 
 
 def chain_rules(

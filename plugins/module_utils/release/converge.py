@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -58,16 +59,18 @@ class Converger:
 
         Raises EngineError after everything is as it was before.
         """
-        self.engine.check_versions()
-        refuse_foreign(self.comparison)
-        refuse_gaps(self.comparison)
-        returning = bool(release)
-        release = release or self._same_release()
-        fresh = not release
-        if fresh:
-            release = self.releases.stage(self.comparison.release, self.comparison.files, self.comparison.services)
+        with ThreadPoolExecutor(1) as beside:
+            versions = beside.submit(self.engine.check_versions)
+            refuse_foreign(self.comparison)
+            refuse_gaps(self.comparison)
+            returning = bool(release)
+            release = release or self._same_release()
+            fresh = not release
+            if fresh:
+                release = self.releases.stage(self.comparison.release, self.comparison.files, self.comparison.services)
         begun = False
         try:
+            versions.result()
             if self.params.get("acme"):
                 Certificates(self.engine, self.params["acme"]).ensure()
             self._judge(release)

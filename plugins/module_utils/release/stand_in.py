@@ -13,6 +13,7 @@ own name; the way is switched back, and the stand-in is removed. If the run is k
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 from ..core.errors import last_lines
@@ -63,7 +64,12 @@ class Rolling:
         healthy."""
         if not self.run.containers.named(service.stand_in):
             self._start(service)
-        self._steer(service, True)
+        with ThreadPoolExecutor(1) as beside:
+            # One-off containers have no restart policy: one that ends is noticed at once. What serves has to come back
+            # with the machine.
+            lasting = beside.submit(self.engine.docker_ok, "update", "--restart", "unless-stopped", service.stand_in)
+            self._steer(service, True)
+        lasting.result()
         self._drain(self.run.containers.of_service(service))
 
     def settle(self, service: Service) -> None:
@@ -130,9 +136,6 @@ class Rolling:
             self.serving.wait_for(
                 name, lambda found: self._give_up(service, self.serving.how(found) if found else "gone")
             )
-            # One-off containers have no restart policy: one that ends is noticed at once. What is to serve has to come
-            # back with the machine.
-            self.engine.docker_ok("update", "--restart", "unless-stopped", name)
         else:
             self._give_up(service, "it could not be started", last_lines(errors or output, 6))
 

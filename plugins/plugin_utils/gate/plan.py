@@ -41,9 +41,10 @@ from .approval import Approval, approve, how_to_sign, write
 from .environments import build_environment
 from .evaluated import EvaluatedFleet, template_directories
 from .kept import write_private
+from .live_fingerprints import LiveFingerprints
 from .paper import Unplannable, document, shown
 from .proof import Surroundings, around, read_proof, require_approval, write_proof
-from .secrets import TRIED, Vaults, plain_names, weak_secrets, with_live_fingerprints
+from .secrets import TRIED, Vaults, plain_names, weak_secrets
 from .session import Session
 from .shared_work import processes_for, share
 from .unread import shown_seals, still_needed, undeclared, unread_values, unreadable_names
@@ -150,13 +151,13 @@ class Gate(EvaluatedFleet):
     ) -> tuple[Verdict, dict[str, tuple[Declaration, Release | None]]]:
         """Judge the whole fleet. Returns the verdict, and the environments to deploy by their prefixes."""
         meant, refused = self._meant(deploying, option["allow_many"])
-        self.check_together()
-        targets = {own.prefix: (own, self.render(own)) for own in self.declarations if own.group in meant}
-        read = [self.read(declaration) for declaration in self.declarations]
-        self.unread = tuple(one.declaration.prefix for one in read if one.unread)
-        environments = [one.judged for one in read]
         selected = {own.prefix: own for own in self.declarations if own.group in self.selected}
-        judged, untrue = with_live_fingerprints(environments, selected)
+        with LiveFingerprints([*selected.values()], self.declarations) as fingerprints:
+            self.check_together()
+            targets = {own.prefix: (own, self.render(own)) for own in self.declarations if own.group in meant}
+            read = [self.read(declaration) for declaration in self.declarations]
+            self.unread = tuple(one.declaration.prefix for one in read if one.unread)
+            judged, untrue = fingerprints.put_into([one.judged for one in read])
         self.fleet = Fleet(judged)
 
         def besides() -> Iterator[Finding]:

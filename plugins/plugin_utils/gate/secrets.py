@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the gate says of secrets: whose password opens whose vault, and whether fingerprints tell the truth.
+"""What the gate says of secrets: whose password opens whose vault, and which are weak.
 
 No secret of an environment that is not selected is decrypted. That a password opens a file shows in the file's own
 checksum.
@@ -10,8 +10,8 @@ checksum.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,11 @@ from ..declaration.inventory import GROUPS, Inventory, holds_seal, place
 from ..declaration.model import Declaration
 from ..declaration.settings import texts
 from ..declaration.templates import is_template
-from ..isolation.model import Environment, Finding, Severity, Where
-from ..isolation.readers.fingerprints import RECORD, recorded, salt_of
-from ..isolation.wording import listing
+from ..isolation.model import Finding, Severity, Where
+from ..isolation.readers.fingerprints import RECORD, salt_of
 from ..secrets.audit import weaknesses
 from ..secrets.editing import SecretsProblem
-from ..secrets.fingerprints import fingerprints, is_salt, record
+from ..secrets.fingerprints import is_salt
 from ..secrets.vault import label_of, openers, opens, whole
 
 #: How many vault files of others a password is tried on in one run: 7 ms each. ``audit`` tries all.
@@ -177,84 +176,23 @@ def weak_secrets(declaration: Declaration, plain: Sequence[str]) -> Iterator[Fin
     values, own = readable_secrets(declaration), declaration.values
     names = {declaration.prefix, *(str(own[name]) for name in _CALLED)}
     for found in weaknesses(values, plain, bool(own["bulkhead_protected"]), names):
-        yield _finding(declaration, found.rule, found.severity, found.name, found.message, found.fix)
+        yield finding_on(declaration, found.rule, found.severity, found.name, found.message, found.fix)
 
 
-def salt_for(own: Declaration, fleet: Sequence[Declaration]) -> str:
-    """The salt of an environment's fingerprints: its own, or that of most others; empty where there is none."""
-    salts = [salt_of(declaration.values[RECORD]) for declaration in (own, *fleet)]
-    known = [salt for salt in salts if is_salt(salt)]
-    return salts[0] if is_salt(salts[0]) else max(known, key=known.count, default="")
+def usual_salt(fleet: Sequence[Declaration]) -> str:
+    """The salt of most environments' fingerprints; empty where there is none."""
+    salts = [salt for declaration in fleet if is_salt(salt := salt_of(declaration.values[RECORD]))]
+    return Counter(salts).most_common(1)[0][0] if salts else ""
 
 
-def with_live_fingerprints(
-    environments: Sequence[Environment], selected: Mapping[str, Declaration]
-) -> tuple[tuple[Environment, ...], list[Finding]]:
-    """The environments with the fingerprints of the selected ones made anew of their secrets, and findings on those
-    that are recorded.
-
-    Nothing is computed in an inventory without fingerprints. ``selected`` are declarations by prefix.
-    """
-    salts = [salt_of(environment.variables.get(RECORD)) for environment in environments]
-    salts = [salt for salt in salts if is_salt(salt)]
-    if not salts:
-        return tuple(environments), []
-    made: list[Environment] = []
-    findings: list[Finding] = []
-    for environment in environments:
-        declaration = selected.get(environment.prefix)
-        if declaration is None or RECORD in declaration.sealed:
-            made.append(environment)
-            continue
-        own = environment.variables.get(RECORD)
-        salt = salt_of(own) if is_salt(salt_of(own)) else max(salts, key=salts.count)
-        values = readable_secrets(declaration)
-        live = fingerprints(values, salt)
-        findings += _untrue(declaration, recorded(own), recorded(record(live, salt)), values)
-        # What is sealed in this run cannot be made anew: there the record counts.
-        kept = own.get("secrets") if _some_sealed(declaration) and isinstance(own, Mapping) else None
-        old = {
-            str(name): text for name, text in (kept.items() if isinstance(kept, Mapping) else ()) if name not in values
-        }
-        made.append(replace(environment, variables={**environment.variables, RECORD: record({**old, **live}, salt)}))
-    return tuple(made), findings
+def salt_for(own: Declaration, usual: str) -> str:
+    """The salt of an environment's fingerprints: its own, or the usual one."""
+    salt = salt_of(own.values[RECORD])
+    return salt if is_salt(salt) else usual
 
 
-def _some_sealed(declaration: Declaration) -> bool:
-    return any(name.partition(".")[0] == "bulkhead_secrets" for name in declaration.sealed)
-
-
-def _untrue(
-    declaration: Declaration, told: Mapping[str, str], live: Mapping[str, str], values: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Yield fingerprints that are not those of the secrets, and secrets without one."""
-    gone = [] if _some_sealed(declaration) else [name for name in told if name not in values]
-    stale = [name for name in told if name in values and told[name] != live.get(name)] + gone
-    missing = [name for name in live if name not in told]
-    again = "write them anew: aiia.bulkhead.secrets -e bulkhead_secret=fingerprint, and commit fingerprints.yml"
-    if stale:
-        yield _finding(
-            declaration,
-            "stale-fingerprint",
-            Severity.MEDIUM,
-            listing(stale),
-            f"the fingerprints of {listing(stale)} are not those of the secrets in the vault: other environments are "
-            "compared with values that are no longer in use",
-            again,
-        )
-    if missing:
-        yield _finding(
-            declaration,
-            "missing-fingerprint",
-            Severity.LOW,
-            listing(missing),
-            f"{listing(missing)} {'have' if len(missing) > 1 else 'has'} no fingerprint, so deployments of other "
-            f"environments cannot compare {'them' if len(missing) > 1 else 'it'}",
-            again,
-        )
-
-
-def _finding(declaration: Declaration, rule: str, severity: Severity, name: str, message: str, fix: str) -> Finding:
+def finding_on(declaration: Declaration, rule: str, severity: Severity, name: str, message: str, fix: str) -> Finding:
+    """A finding on a secret of an environment, by its name, with where it is written."""
     resource = f"bulkhead_secrets.{name}"
     where = declaration.origins.get(resource) or declaration.origins.get("bulkhead_secrets") or Where(item=resource)
     return Finding(rule, severity, (declaration.prefix,), name, message, fix, (where,))

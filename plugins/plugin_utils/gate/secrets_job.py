@@ -17,7 +17,7 @@ from ..isolation.report import text
 from ..release.definitions import definitions_of
 from ..secrets.jobs import SecretsJob
 from .plan import Gate
-from .secrets import readable_secrets, salt_for
+from .secrets import readable_secrets, salt_for, usual_salt
 
 
 def secrets_job(
@@ -36,7 +36,7 @@ def secrets_job(
         group=declaration.group,
         needed=list(dict.fromkeys(name for service in services for name in service.secrets)),
         passwords=passwords,
-        salt=salt_for(declaration, gate.declarations),
+        salt=salt_for(declaration, usual_salt(gate.declarations)),
         taken=settings,
         evaluated=readable_secrets(declaration),
         **more,

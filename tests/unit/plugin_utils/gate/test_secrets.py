@@ -16,13 +16,14 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultSecret
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live_fingerprints import LiveFingerprints
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.secrets import (
     TRIED,
     Vaults,
     plain_names,
     salt_for,
+    usual_salt,
     weak_secrets,
-    with_live_fingerprints,
 )
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import rules
@@ -65,8 +66,9 @@ def judged(directory: Path, opened: bool = False) -> tuple[Fleet, list[Any]]:
     if opened:
         found["staging"] = declarations(inventory)["staging"]
     environments = [build_environment(each, None) for each in found.values()]
-    selected = {each.prefix: each for each in found.values() if opened and each.group == "staging"}
-    made, findings = with_live_fingerprints(environments, selected)
+    selected = [each for each in found.values() if opened and each.group == "staging"]
+    with LiveFingerprints(selected, [*found.values()]) as live:
+        made, findings = live.put_into(environments)
     return Fleet(made), findings
 
 
@@ -128,8 +130,9 @@ def test_one_salt_for_the_inventory(tmp_path: Path) -> None:
     directory = locked(tmp_path, {"API_TOKEN": ONE}, {"API_TOKEN": TWO})
     (directory / "group_vars/staging/fingerprints.yml").unlink()
     found = declarations(read(directory), False)
-    assert salt_for(found["staging"], list(found.values())) == SALT
-    assert salt_for(found["staging"], [found["staging"]]) == ""
+    assert salt_for(found["staging"], usual_salt([*found.values()])) == SALT
+    assert salt_for(found["production"], "f" * 32) == SALT
+    assert usual_salt([found["staging"]]) == ""
 
 
 def test_nothing_is_digested_for_environments_that_are_not_selected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,14 +142,12 @@ def test_nothing_is_digested_for_environments_that_are_not_selected(monkeypatch:
     def never(*_arguments: Any, **_options: Any) -> bytes:
         raise AssertionError("scrypt was called")
 
-    environments = [
-        build_environment(own, None)
-        for own in [declared_once(number) for number in range(3)]
-    ]  # fmt: skip
-    many = [environments[number % 3] for number in range(1000)]
+    three = [declared_once(number) for number in range(3)]
+    environments = [build_environment(own, None) for own in three]
     monkeypatch.setattr(hashlib, "scrypt", never)
     began = time.process_time()
-    made, findings = with_live_fingerprints(many, {})
+    with LiveFingerprints([], [three[number % 3] for number in range(1000)]) as live:
+        made, findings = live.put_into([environments[number % 3] for number in range(1000)])
     assert len(made) == 1000 and findings == [] and time.process_time() - began < 1
 
 

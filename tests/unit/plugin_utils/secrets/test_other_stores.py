@@ -17,7 +17,7 @@ import pytest
 import yaml
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.declaration.inventory import holds_seal
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.environments import build_environment
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.secrets import with_live_fingerprints
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.live_fingerprints import LiveFingerprints
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.model import Fleet
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.readers.fingerprints import recorded
 from ansible_collections.aiia.bulkhead.plugins.plugin_utils.isolation.rules import rules
@@ -138,7 +138,8 @@ def test_a_value_is_looked_up_for_its_own_environment_only(
     assert [problem.message for problem in own.problems] == []
     assert own.values["bulkhead_secrets"]["TOKEN"] == TOKEN
     environments = [build_environment(each, None) for each in fleet_.values()]
-    made, _findings = with_live_fingerprints(environments, {own.prefix: own})
+    with LiveFingerprints([own], [*fleet_.values()]) as live:
+        made, _findings = live.put_into(environments)
     findings = list(rules()["shared-fingerprint"].judge(Fleet(made)))
     assert bool(findings) is shared and TOKEN not in str(findings)
 
