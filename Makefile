@@ -2,6 +2,8 @@
 # The distribution's Python where it is new enough and can make a virtual environment: servers run modules with it, and it
 # is faster than a Python that was compiled without the same optimisations.
 PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/)python3
+# Without bytecode, hundreds of runs of Ansible would compile this collection and pack its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv/bin
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
