@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from importlib.util import cache_from_source
@@ -38,9 +38,9 @@ class KeptPackage:
         if sys.dont_write_bytecode or _foreign_sources():
             return
         # The others are not files: Ansible writes them, each version its own.
-        files = sorted(name for name in sources if content(name) == sources[name])
+        files = {name: source for name, source in sorted(sources.items()) if content(name) == source}
         made = package.read_bytes()
-        head = {"ansible": __version__, "name": package.name, "files": files, "digest": _digest(files, made)}
+        head = {"ansible": __version__, "name": package.name, "files": [*files], "digest": _digest(made, files)}
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             _write(self._path, json.dumps(head).encode() + b"\n" + made)
@@ -50,7 +50,8 @@ class KeptPackage:
         with suppress(OSError, ValueError, KeyError, TypeError):
             line, _newline, made = self._path.read_bytes().partition(b"\n")
             head = json.loads(line)
-            holds = head["ansible"] == __version__ and head["digest"] == _digest(head["files"], made)
+            files = {name: content(name) for name in head["files"]}
+            holds = head["ansible"] == __version__ and head["digest"] == _digest(made, files)
             if holds and not _foreign_sources():
                 directory.mkdir(exist_ok=True)
                 _write(directory / Path(head["name"]).name, made)
@@ -58,13 +59,12 @@ class KeptPackage:
         return False
 
 
-def _digest(files: Iterable[str], made: bytes) -> str:
-    """A digest of a package and of the files that it was made of, as they are now."""
+def _digest(made: bytes, files: Mapping[str, bytes | None]) -> str:
+    """A digest of a package and of the files that it was made of."""
     found = blake2b(made)
-    for name in files:
-        now = content(name)
-        found.update(f"\n{name} {-1 if now is None else len(now)}\n".encode())
-        found.update(now or b"")
+    for name, source in files.items():
+        found.update(f"\n{name} {-1 if source is None else len(source)}\n".encode())
+        found.update(source or b"")
     return found.hexdigest()
 
 

@@ -4,15 +4,15 @@
 
 """The package in which Ansible sends a module with all that it imports, and bytecode in it.
 
-Python compiles all that a package holds whenever a module is called: half of the time until the module begins. The
-controller's Python keeps what it compiled beside the sources that it runs itself, and a package can carry that. Python
-takes bytecode of its own version alone (PEP 552 and the magic number before it) and compiles the source otherwise.
+Python compiles all that a package holds whenever a module is called: half of the time until the module begins. A
+package can carry what the controller's Python has compiled. Python takes bytecode of its own version alone (PEP 552 and
+the magic number before it) and compiles the source otherwise.
 """
 
 from __future__ import annotations
 
 import marshal
-from importlib.machinery import SourceFileLoader
+import warnings
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from typing import Any, ClassVar
@@ -46,9 +46,8 @@ class Package(ZipFile):
         name = str(getattr(zinfo_or_arcname, "filename", zinfo_or_arcname))
         source = data.encode() if isinstance(data, str) else data
         self.sources[name] = source
-        compiled = bytecode(name, source) if self.with_bytecode else b""
-        if compiled:
-            super().writestr(f"{name}c", compiled, compresslevel=1)
+        if self.with_bytecode and name.endswith(".py"):
+            super().writestr(f"{name}c", bytecode(name, source), compresslevel=1)
 
 
 def content(name: str) -> bytes | None:
@@ -63,12 +62,8 @@ def content(name: str) -> bytes | None:
 
 
 def bytecode(name: str, source: bytes) -> bytes:
-    """The content of a ``.pyc`` file for a source of a package.
-
-    Empty for a source that is not a file of Ansible's or of this collection's here, with the same content.
-    """
-    if not name.endswith(".py") or content(name) != source:
-        return b""
-    prefix = next(prefix for prefix in _DIRECTORIES if name.startswith(prefix))
-    code = SourceFileLoader(name, str(_DIRECTORIES[prefix] / name.removeprefix(prefix))).get_code(name)
+    """The content of a ``.pyc`` file for a source of a package."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on how it is written: Python says that where it runs
+        code = compile(source, name, "exec", dont_inherit=True)
     return MAGIC_NUMBER + _UNCHECKED_HASH + source_hash(source) + marshal.dumps(code)

@@ -18,6 +18,7 @@ It is about the time of a run, and not the run: whatever goes wrong, Ansible pac
 from __future__ import annotations
 
 import gc
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,7 +81,8 @@ def packed_ahead(action: Any, task_vars: Mapping[str, Any], names: Sequence[str]
 def _pack(action: Any, task_vars: Mapping[str, Any], names: Sequence[str], at_most: int) -> None:
     """What the fork does: put packages where Ansible keeps them for this run, or have it make and keep them."""
     gc.disable()  # it would scan all that Ansible has in memory, again and again: half of the packing's time
-    Package.with_bytecode = action._connection.transport == "local"
+    # Compiling everything takes as long as the machine saves: it is worth it where the package is kept.
+    Package.with_bytecode = action._connection.transport == "local" and not sys.dont_write_bytecode
     zipfile.ZipFile = Package  # type: ignore[misc]  # Ansible's packing takes it from there
     kept = {name: KeptPackage(name, "bytecode" if Package.with_bytecode else "sources") for name in names}
     given = {**task_vars, "ansible_python_interpreter": _INTERPRETER}
