@@ -169,13 +169,11 @@ def test_another_python_compiles_the_source(tmp_path: Path) -> None:
 
 def test_bytecode_is_that_of_the_source() -> None:
     """What Python has kept of another source with the same size and time is not asked."""
-    namespace: dict[str, Any] = {}
     content = bytecode("ansible_collections/x.py", b'found = "\\d"')
     assert (
         content[:4] == MAGIC_NUMBER and content[4:8] == b"\1\0\0\0" and content[8:16] == source_hash(b'found = "\\d"')
     )
-    exec(marshal.loads(content[16:]), namespace)
-    assert namespace["found"] == "\\d"
+    assert "\\d" in marshal.loads(content[16:]).co_consts
 
 
 def test_bytecode_that_is_not_kept_is_not_made(tmp_path: Path) -> None:
