@@ -24,7 +24,7 @@ engine: setup ## the same; `sudo make engine` is what a user without rights is t
 demo: setup ## deploy production and staging on this machine, and show what runs where
 	@$(VENV)/python tests/setup/demo.py
 
-check: packages ## linters, types, unit tests and hazards, for the daily loop (about 3 minutes, at most 4)
+check: packages ## linters, types, unit tests and hazards, for the daily loop (4 to 5 minutes on two cores)
 	@$(VENV)/python tests/setup/run_tests.py --quick
 
 test: setup ## everything that decides whether a change is good (under 60 minutes)
