@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(specification)
         demanded = arguments["approval"] and not self._task.check_mode
         ahead = following("plan") if arguments["deploying"] else ()
-        # The proof takes as long as two packages: the next step is left with the largest.
+        # The proof takes as long as packing two modules; the largest is left to the next step.
         with packed_ahead(self, task_vars or {}, ahead, 2), collector_paused():
             gate = Gate(self, task_vars or {})
             verdict = gate.prove(arguments["deploying"], approval=demanded)

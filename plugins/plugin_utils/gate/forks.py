@@ -105,38 +105,6 @@ def _run(call: Callable[[], Any], pipe: int) -> NoReturn:
         os._exit(0)
 
 
-class Meanwhile:
-    """A call that a fork makes while this process does something else. The answer must be such as can be pickled.
-
-    Where the fork did not begin, crashed or took more than ``patience`` seconds, this process makes the call.
-    """
-
-    def __init__(self, call: Callable[[], Any], patience: float) -> None:
-        self._call = call
-        self._fork: _Fork | None = None
-        with suppress(OSError):
-            self._fork = _begin(0, lambda: (call(),), patience)  # a tuple, because None is an answer too
-
-    def answer(self) -> Any:
-        """Wait for the answer. Raises what the call raises in this process."""
-        fork, self._fork = self._fork, None
-        if fork is None:
-            return self._call()
-        complete = False
-        with selectors.DefaultSelector() as selector:
-            selector.register(fork.pipe, selectors.EVENT_READ)
-            while not complete and time.monotonic() < fork.until:
-                complete = bool(selector.select(fork.until - time.monotonic())) and _reads(fork)
-        answered = _end(fork, complete)
-        return answered[0] if answered else self._call()
-
-    def end(self) -> None:
-        """End the fork whose answer nobody waits for."""
-        fork, self._fork = self._fork, None
-        if fork:
-            _end(fork, complete=False)
-
-
 @contextmanager
 def beside(work: Callable[[], Any], pause: float) -> Iterator[None]:
     """Have a fork do something every ``pause`` seconds while this process does something else.

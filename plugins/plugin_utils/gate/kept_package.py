@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keeps the package of a module for later runs: to make it takes a third of a deployment's processor time.
+"""Keeps the package of a module for later runs, because making it takes a third of a deployment's processor time.
 
-It lies where Python keeps the bytecode of the module, so whoever can write it can write what Ansible runs anyway, and
-Python's switches count (``PYTHONDONTWRITEBYTECODE``, ``PYTHONPYCACHEPREFIX``). It is used while the version of Ansible
-is the one that made it and all of its sources are here as they are in it, byte by byte.
+It lies where Python keeps the module's bytecode, so whoever can write it can change the code that Ansible runs anyway,
+and Python's switches count (``PYTHONDONTWRITEBYTECODE``, ``PYTHONPYCACHEPREFIX``). It is used while the version of
+Ansible is the same and each of its sources is unchanged, byte by byte.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from hashlib import blake2b
 from importlib.util import cache_from_source
 from pathlib import Path
 
-import ansible
 from ansible.plugins.loader import module_utils_loader
 from ansible.release import __version__
 
-from .package import COLLECTION, content
+from .package import ANSIBLE, COLLECTION, content
 
 
 class KeptPackage:
@@ -37,7 +36,7 @@ class KeptPackage:
         """Keep a package that Ansible has just made of these sources. Where that cannot be done, nothing is kept."""
         if sys.dont_write_bytecode or _foreign_sources():
             return
-        # The others are not files: Ansible writes them, each version its own.
+        # Ansible generates the others, each version in its own way.
         files = {name: source for name, source in sorted(sources.items()) if content(name) == source}
         made = package.read_bytes()
         head = {"ansible": __version__, "name": package.name, "files": [*files], "digest": _digest(made, files)}
@@ -71,11 +70,11 @@ def _digest(made: bytes, files: Mapping[str, bytes | None]) -> str:
 def _foreign_sources() -> bool:
     """Whether there are directories from which Ansible takes a ``module_utils`` file in place of its own."""
     found = {Path(path).resolve() for path in module_utils_loader._get_paths(subdirs=False)}
-    return any(path.is_dir() for path in found - {(Path(ansible.__file__).parent / "module_utils").resolve()})
+    return any(path.is_dir() for path in found - {ANSIBLE / "module_utils"})
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file so that nobody reads a part of it."""
+    """Replace a file atomically."""
     part = path.with_name(f"{path.name}-part")
     part.write_bytes(data)
     part.replace(path)

@@ -6,54 +6,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ..declaration.model import Declaration
 from ..isolation.model import Environment, Finding, Severity
 from ..isolation.readers.fingerprints import RECORD, recorded
 from ..isolation.wording import listing
 from ..secrets.fingerprints import fingerprints, record
-from .forks import Meanwhile
 from .secrets import finding_on, readable_secrets, salt_for, usual_salt
+from .shared_work import in_parts, processes_for, share
 
-#: Seconds for a fork: a fingerprint takes a twentieth, and this process makes those that are late.
-_PATIENCE = 60.0
+
+class _Secret(NamedTuple):
+    """A secret of the environment with this prefix, and the salt of that environment's fingerprints."""
+
+    prefix: str
+    name: str
+    value: str
+    salt: str
 
 
 class LiveFingerprints:
-    """Fingerprints of the selected environments' secrets, which a fork makes while this process does something else.
+    """Fingerprints made anew of the selected environments' secrets; none in an inventory without fingerprints."""
 
-    None are made in an inventory without fingerprints.
-    """
-
-    def __init__(self, selected: Sequence[Declaration], fleet: Sequence[Declaration]) -> None:
-        self._salt = usual_salt(fleet)
-        made_anew = [declaration for declaration in selected if self._salt and RECORD not in declaration.sealed]
+    def __init__(
+        self, selected: Sequence[Declaration], fleet: Sequence[Declaration], first: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make them on all processors. This process does ``first`` before it takes part."""
+        salt = usual_salt(fleet)
+        made_anew = [declaration for declaration in selected if salt and RECORD not in declaration.sealed]
         self._selected = {declaration.prefix: declaration for declaration in made_anew}
-        self._making: Meanwhile | None = None
-
-    def __enter__(self) -> LiveFingerprints:
-        if self._selected:
-            self._making = Meanwhile(self._make, _PATIENCE)
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        if self._making:
-            self._making.end()
+        self._salts = {declaration.prefix: salt_for(declaration, salt) for declaration in made_anew}
+        self._made: dict[str, dict[str, str]] = {prefix: {} for prefix in self._selected}
+        asked = [
+            _Secret(prefix, name, value, self._salts[prefix])
+            for prefix, declaration in self._selected.items()
+            for name, value in readable_secrets(declaration).items()
+        ]
+        processes = processes_for(len(asked), 1)
+        for made in share(_make, in_parts(asked, processes), processes, first):
+            for prefix, found in made:
+                self._made[prefix].update(found)
 
     def put_into(self, environments: Sequence[Environment]) -> tuple[tuple[Environment, ...], list[Finding]]:
-        """The environments with the fingerprints that were made, and findings on those that are recorded."""
-        made = self._making.answer() if self._making else {}
+        """The environments with these fingerprints, and findings on those that are recorded."""
         found: list[Environment] = []
         findings: list[Finding] = []
         for environment in environments:
-            if environment.prefix not in made:
+            declaration = self._selected.get(environment.prefix)
+            if declaration is None:
                 found.append(environment)
                 continue
-            declaration, live = self._selected[environment.prefix], made[environment.prefix]
-            values, salt = readable_secrets(declaration), salt_for(declaration, self._salt)
-            own = environment.variables.get(RECORD)
+            live, salt = self._made[environment.prefix], self._salts[environment.prefix]
+            values, own = readable_secrets(declaration), environment.variables.get(RECORD)
             findings += _untrue(declaration, recorded(own), recorded(record(live, salt)), values)
             # What is sealed in this run cannot be made anew: there the record counts.
             kept = own.get("secrets") if _some_sealed(declaration) and isinstance(own, Mapping) else None
@@ -63,11 +70,10 @@ class LiveFingerprints:
             found.append(replace(environment, variables=variables))
         return tuple(found), findings
 
-    def _make(self) -> dict[str, dict[str, str]]:
-        return {
-            prefix: fingerprints(readable_secrets(declaration), salt_for(declaration, self._salt))
-            for prefix, declaration in self._selected.items()
-        }
+
+def _make(part: Sequence[_Secret]) -> list[tuple[str, dict[str, str]]]:
+    """The fingerprint of each secret that has one, with the prefix of its environment."""
+    return [(secret.prefix, fingerprints({secret.name: secret.value}, secret.salt)) for secret in part]
 
 
 def _some_sealed(declaration: Declaration) -> bool:

@@ -38,12 +38,15 @@ def call_module(
     given = dict(arguments)
     if name not in READ_ONLY:
         given["permit"] = permit(name, given["prefix"], given["token"])
-    with shown_meanwhile(action, name, given, hide), packed_ahead(action, task_vars, _next(action, name, given)):
+    with (
+        shown_meanwhile(action, name, given, hide),
+        packed_ahead(action, task_vars, _after(action, name, given)),
+    ):
         answer: dict[str, Any] = action._execute_module(f"aiia.bulkhead.{name}", given, task_vars=task_vars)
     return in_words(name, answer)
 
 
-def _next(action: Any, name: str, given: Mapping[str, Any]) -> tuple[str, ...]:
+def _after(action: Any, name: str, given: Mapping[str, Any]) -> tuple[str, ...]:
     """The modules that are called after this one; none where that is not known."""
     declaration = getattr(action, "declaration", None)
     if declaration is None or action.nodes is not None or (name == "verify" and not given["token"]):

@@ -20,11 +20,12 @@ from zipfile import ZipFile
 
 import ansible
 
-#: The directory of this collection.
+#: The directories of Ansible and of this collection.
+ANSIBLE = Path(ansible.__file__).resolve().parent
 COLLECTION = Path(__file__).resolve().parents[3]
 
 #: What a package calls a directory, and where it lies here. What other collections bring is left as it is.
-_DIRECTORIES = {"ansible/": Path(ansible.__file__).parent, "ansible_collections/aiia/bulkhead/": COLLECTION}
+_DIRECTORIES = {"ansible/": ANSIBLE, "ansible_collections/aiia/bulkhead/": COLLECTION}
 
 #: PEP 552: the bytecode carries a hash of its source, which is not to be checked. Ansible gives all sources the time of
 #: the packing, and the two come in one package.

@@ -44,14 +44,12 @@ _INTERPRETER = "/usr/bin/python3"
 def following(step: str, called: str = "", values: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """The modules that a deployment or a rollback calls after a step has ``called`` one, the next one first.
 
-    ``values`` are the environment's variables; without them, it is taken to build its image from a commit. The guess
-    may be wrong: then a package is of no use.
+    ``values`` are the environment's variables; without them, the guess is that it builds its image from a commit. After
+    a wrong guess, a package is not used.
     """
-    fetching: tuple[str, ...] = ("source",)
-    if values is not None and not values.get("bulkhead_source_repository"):
-        fetching = ()
-    if values is not None and values.get("bulkhead_image"):
-        fetching = ("image",)
+    given = {"bulkhead_source_repository": True} if values is None else values
+    building = ("source",) if given.get("bulkhead_source_repository") else ()
+    fetching = ("image",) if given.get("bulkhead_image") else building
     ending = ("verify", "record")
     releasing = ("converge", *ending)
     return {
@@ -89,8 +87,9 @@ def _pack(action: Any, task_vars: Mapping[str, Any], names: Sequence[str], at_mo
     for name in [name for name in names if not kept[name].restore(_packages())][:at_most]:
         Package.sources.clear()
         action._configure_module(module_name=f"aiia.bulkhead.{name}", module_args={}, task_vars=given)
-        for package in _packages_of(name):
-            kept[name].keep(package, Package.sources)
+        for package in _files_of(name):
+            if not package.name.endswith(_UNFINISHED):
+                kept[name].keep(package, Package.sources)
 
 
 def _packages() -> Path:
@@ -99,11 +98,11 @@ def _packages() -> Path:
     return Path(C.DEFAULT_LOCAL_TMP, "ansiballz_cache")
 
 
-def _packages_of(name: str) -> list[Path]:
-    found = _packages().glob(f"*.bulkhead.plugins.modules.{name}-*")
-    return [path for path in found if not path.name.endswith(_UNFINISHED)]
+def _files_of(name: str) -> Iterator[Path]:
+    """The package of a module in this run, and what lies beside it while it is made."""
+    return _packages().glob(f"*.bulkhead.plugins.modules.{name}-*")
 
 
 def _is_packed(name: str) -> bool:
     """Whether the package is there, or another process makes it."""
-    return any(_packages().glob(f"*.bulkhead.plugins.modules.{name}-*"))
+    return any(_files_of(name))

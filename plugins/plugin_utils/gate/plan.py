@@ -152,12 +152,17 @@ class Gate(EvaluatedFleet):
         """Judge the whole fleet. Returns the verdict, and the environments to deploy by their prefixes."""
         meant, refused = self._meant(deploying, option["allow_many"])
         selected = {own.prefix: own for own in self.declarations if own.group in self.selected}
-        with LiveFingerprints([*selected.values()], self.declarations) as fingerprints:
+
+        def render() -> None:
             self.check_together()
-            targets = {own.prefix: (own, self.render(own)) for own in self.declarations if own.group in meant}
-            read = [self.read(declaration) for declaration in self.declarations]
-            self.unread = tuple(one.declaration.prefix for one in read if one.unread)
-            judged, untrue = fingerprints.put_into([one.judged for one in read])
+            for own in self.declarations:
+                self.read(own)
+
+        fingerprints = LiveFingerprints([*selected.values()], self.declarations, first=render)
+        targets = {own.prefix: (own, self.render(own)) for own in self.declarations if own.group in meant}
+        read = [self.read(declaration) for declaration in self.declarations]
+        self.unread = tuple(one.declaration.prefix for one in read if one.unread)
+        judged, untrue = fingerprints.put_into([one.judged for one in read])
         self.fleet = Fleet(judged)
 
         def besides() -> Iterator[Finding]:

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 import secrets
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 from ..isolation.readers.fingerprints import RECORD
@@ -85,10 +83,7 @@ def is_fingerprinted(name: str, value: str) -> bool:
 
 def fingerprints(values: Mapping[str, str], salt: str) -> dict[str, str]:
     """The fingerprints of an environment's secrets, by name."""
-    chosen = [name for name, value in values.items() if is_fingerprinted(name, value)]
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # scrypt lets other threads of Python work
-        digests = threads.map(lambda name: digest(values[name], salt), chosen)
-        return dict(zip(chosen, digests, strict=True))
+    return {name: digest(value, salt) for name, value in values.items() if is_fingerprinted(name, value)}
 
 
 def record(found: Mapping[str, str], salt: str) -> dict[str, object]:

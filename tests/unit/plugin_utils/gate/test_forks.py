@@ -10,14 +10,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.utils.display import Display
-from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.forks import Meanwhile, in_parallel
+from ansible_collections.aiia.bulkhead.plugins.plugin_utils.gate.forks import in_parallel
 
 
 def slow(answer: Any, seconds: float) -> Any:
@@ -87,41 +86,3 @@ def test_what_a_call_shows_comes_with_its_answer(monkeypatch: pytest.MonkeyPatch
 
     assert in_parallel([show], 1, 10) == [7]
     assert shown == ["told"]
-
-
-def test_a_call_that_a_fork_makes_meanwhile() -> None:
-    own = os.getpid()
-    making = Meanwhile(lambda: (os.getpid(), None), 10)
-    there, nothing = making.answer()
-    assert there != own and nothing is None
-    assert Meanwhile(lambda: None, 10).answer() is None
-
-
-def test_what_a_fork_does_not_answer_is_asked_here() -> None:
-    """One that is killed, one that takes too long, and one whose call fails: then it fails here as well."""
-    own = os.getpid()
-
-    def once(work: Callable[[], object]) -> int:
-        if os.getpid() != own:
-            work()
-        return os.getpid()
-
-    assert Meanwhile(lambda: once(lambda: os.kill(os.getpid(), signal.SIGKILL)), 10).answer() == own
-    began = time.monotonic()
-    assert Meanwhile(lambda: once(lambda: time.sleep(300)), 0.3).answer() == own
-    assert time.monotonic() - began < 10
-    with pytest.raises(ZeroDivisionError):
-        Meanwhile(lambda: 1 // 0, 10).answer()
-
-
-def test_a_fork_that_nobody_waits_for_ends(tmp_path: Path) -> None:
-    def hang() -> None:
-        (tmp_path / "begun").write_text(str(os.getpid()))
-        time.sleep(300)
-
-    making = Meanwhile(hang, 300)
-    while not (tmp_path / "begun").exists() or not (tmp_path / "begun").read_text():
-        time.sleep(0.01)
-    making.end()
-    making.end()  # it has ended
-    assert not Path(f"/proc/{(tmp_path / 'begun').read_text()}").exists()

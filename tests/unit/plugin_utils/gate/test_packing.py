@@ -158,7 +158,7 @@ def test_bytecode_crosses_no_network(tmp_path: Path) -> None:
 
 
 def test_another_python_compiles_the_source(tmp_path: Path) -> None:
-    """Bytecode of another version does nothing; it is told by its first bytes."""
+    """Python ignores bytecode of another version, which its first bytes name."""
     package("local", tmp_path / "local.zip")
     with zipfile.ZipFile(tmp_path / "local.zip") as ours, zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
         for name in ours.namelist():

@@ -65,10 +65,9 @@ def judged(directory: Path, opened: bool = False) -> tuple[Fleet, list[Any]]:
     found = declarations(inventory, False)
     if opened:
         found["staging"] = declarations(inventory)["staging"]
-    environments = [build_environment(each, None) for each in found.values()]
-    selected = [each for each in found.values() if opened and each.group == "staging"]
-    with LiveFingerprints(selected, [*found.values()]) as live:
-        made, findings = live.put_into(environments)
+    environments = [build_environment(declaration, None) for declaration in found.values()]
+    selected = [declaration for declaration in found.values() if opened and declaration.group == "staging"]
+    made, findings = LiveFingerprints(selected, [*found.values()]).put_into(environments)
     return Fleet(made), findings
 
 
@@ -146,8 +145,8 @@ def test_nothing_is_digested_for_environments_that_are_not_selected(monkeypatch:
     environments = [build_environment(own, None) for own in three]
     monkeypatch.setattr(hashlib, "scrypt", never)
     began = time.process_time()
-    with LiveFingerprints([], [three[number % 3] for number in range(1000)]) as live:
-        made, findings = live.put_into([environments[number % 3] for number in range(1000)])
+    live = LiveFingerprints([], [three[number % 3] for number in range(1000)])
+    made, findings = live.put_into([environments[number % 3] for number in range(1000)])
     assert len(made) == 1000 and findings == [] and time.process_time() - began < 1
 
 

@@ -54,7 +54,7 @@ def test_what_nobody_guesses_has_one() -> None:
 
 
 def test_each_is_that_of_its_value() -> None:
-    """They are made at the same time, and each keeps its name and its place."""
+    """Each keeps its name and its place."""
     values = {f"NAME_{number}": secrets.token_urlsafe(24) for number in range(9)}
     found = fingerprints(values, SALT)
     assert [*found.items()] == [(name, digest(value, SALT)) for name, value in values.items()]

@@ -138,8 +138,7 @@ def test_a_value_is_looked_up_for_its_own_environment_only(
     assert [problem.message for problem in own.problems] == []
     assert own.values["bulkhead_secrets"]["TOKEN"] == TOKEN
     environments = [build_environment(each, None) for each in fleet_.values()]
-    with LiveFingerprints([own], [*fleet_.values()]) as live:
-        made, _findings = live.put_into(environments)
+    made, _findings = LiveFingerprints([own], [*fleet_.values()]).put_into(environments)
     findings = list(rules()["shared-fingerprint"].judge(Fleet(made)))
     assert bool(findings) is shared and TOKEN not in str(findings)
 
